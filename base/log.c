@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *log_role = "caduceus";
+static atomic_int log_floor = LOG_LEVEL_INFO;
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+void log_open(const char *role, enum log_level level)
+{
+	log_role = role;
+	log_set_level(level);
+}
+
+void log_set_level(enum log_level level)
+{
+	atomic_store(&log_floor, (int)level);
+}
+
+bool log_level_parse(const char *name, enum log_level *out)
+{
+	for (size_t i = 0; i < COUNT_OF(level_names); i++) {
+		if (strcmp(name, level_names[i]) == 0) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool plain(const char *s)
+{
+	return *s != 0 && s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	                              "0123456789._:/@+-")] == 0;
+}
+
+static void put_value(struct buf *b, const char *s)
+{
+	if (plain(s)) {
+		buf_text(b, s);
+		return;
+	}
+	buf_byte(b, '"');
+	for (; *s != 0; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(b, "\\x%02x", c);
+		else
+			buf_byte(b, c);
+	}
+	buf_byte(b, '"');
+}
+
+void log_event(enum log_level level, const char *msg, ...)
+{
+	AUTO_BUF line = { 0 };
+	char ts[32];
+	const char *key, *value;
+	va_list ap;
+
+	if ((int)level < atomic_load(&log_floor))
+		return;
+	clock_rfc3339(clock_now(), ts, sizeof ts);
+	buf_printf(&line, "ts=%s level=%s role=%s msg=", ts, level_names[level], log_role);
+	put_value(&line, msg);
+	va_start(ap, msg);
+	while ((key = va_arg(ap, const char *)) != NULL) {
+		value = va_arg(ap, const char *);
+		if (value == NULL)
+			continue;
+		buf_printf(&line, " %s=", key);
+		put_value(&line, value);
+	}
+	va_end(ap);
+	buf_byte(&line, '\n');
+	(void)!write(2, line.p, line.n);
+}
+
+const char *log_num_(char out[24], int64_t n)
+{
+	snprintf(out, 24, "%lld", (long long)n);
+	return out;
+}

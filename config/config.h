@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * DIR/caduceus.yaml under one table: name, type, default, comment. All mistakes at once, each with file, line and what
+ * would be right. Every key and its meaning: contract "Configuration". */
+#ifndef CADUCEUS_CONFIG_CONFIG_H
+#define CADUCEUS_CONFIG_CONFIG_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#include <stdint.h>
+
+enum { CONFIG_TEXT_MAX = 512 };
+
+struct config {
+	char dir[CONFIG_TEXT_MAX];          /* the instance, absolute */
+	char organization[65];
+	char listen_enroll[128];            /* HOST:PORT, [V6]:PORT */
+	char listen_va[128];
+	char listen_officer[128];           /* "" off */
+	char listen_metrics[128];
+	char public_enroll[256];            /* https://HOST[:PORT] without a slash at the end */
+	char public_va[256];                /* http://HOST[:PORT] */
+	char hsm_module[CONFIG_TEXT_MAX];   /* "embedded" (SoftHSM 2 in DIR/token) or a path */
+	char hsm_token[CONFIG_TEXT_MAX];    /* a label, or a PKCS#11 URI (RFC 7512): token, serial, … never a slot number */
+	char hsm_pin[CONFIG_TEXT_MAX];      /* file:PATH, credential:NAME, prompt: (relative paths are below DIR) */
+	int64_t hsm_sessions;               /* 0: cores for the embedded token, 16 else */
+	char database[CONFIG_TEXT_MAX];     /* sqlite:PATH (relative to DIR) or postgresql://… */
+	char est_default_profile[32];
+	int64_t est_max_body;               /* octets, 65536 */
+	char ocsp_key[16];                  /* "hsm" or "software" */
+	int64_t ocsp_lifetime;              /* us */
+	char ocsp_unknown[16];              /* answer for serials never issued: "revoked" (default) or "unknown" */
+	int64_t crl_lifetime, crl_interval; /* us */
+	enum log_level log_level;
+	bool log_json;
+	int64_t limits_connections;         /* all, per listener */
+	int64_t limits_per_address;
+	int64_t limits_request_seconds;     /* absolute, from accept or the end of the last request to the next one's end */
+};
+
+/* Reads DIR/caduceus.yaml. False: *mistakes holds one line each and nothing may start. Keys of later versions'
+ * subjects that contract.md names (acme.*) are known to the table, checked, and kept. */
+MUST_USE bool config_load(struct config *out, const char *dir, struct buf *mistakes);
+/* The text that init writes: every key with its comment; set: "KEY=VALUE" pairs, checked: all mistakes at once. */
+MUST_USE bool config_write(struct buf *out, const char *const *set, size_t set_n, struct buf *mistakes);
+/* For `config show`: calls each(key, effective value, "default" or "FILE:LINE"). */
+typedef void config_each(void *arg, const char *key, const char *value, const char *source);
+MUST_USE bool config_show(const char *dir, config_each *each, void *arg, struct buf *mistakes);
+
+/* Splits "HOST:PORT" or "[V6]:PORT"; host without brackets. */
+MUST_USE bool config_host_port(const char *text, char *host, size_t size, uint16_t *port);
+/* The host of an http(s) URL of ours, without port and brackets. */
+MUST_USE bool config_url_host(const char *url, char *host, size_t size);
+
+#endif

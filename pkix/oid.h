@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Object identifiers by their names in the standards, as dotted text. */
+#ifndef CADUCEUS_PKIX_OID_H
+#define CADUCEUS_PKIX_OID_H
+
+#define OID_EC_PUBLIC_KEY "1.2.840.10045.2.1"
+#define OID_PRIME256V1 "1.2.840.10045.3.1.7"
+#define OID_SECP384R1 "1.3.132.0.34"
+#define OID_SECP521R1 "1.3.132.0.35"
+#define OID_RSA_ENCRYPTION "1.2.840.113549.1.1.1"
+#define OID_ED25519 "1.3.101.112"
+#define OID_SHA1 "1.3.14.3.2.26"
+#define OID_SHA256 "2.16.840.1.101.3.4.2.1"
+#define OID_SHA384 "2.16.840.1.101.3.4.2.2"
+#define OID_SHA512 "2.16.840.1.101.3.4.2.3"
+
+#define OID_EXT_SKI "2.5.29.14"
+#define OID_EXT_KEY_USAGE "2.5.29.15"
+#define OID_EXT_SAN "2.5.29.17"
+#define OID_EXT_BASIC_CONSTRAINTS "2.5.29.19"
+#define OID_EXT_CRL_NUMBER "2.5.29.20"
+#define OID_EXT_REASON "2.5.29.21"
+#define OID_EXT_NAME_CONSTRAINTS "2.5.29.30"
+#define OID_EXT_CDP "2.5.29.31"
+#define OID_EXT_POLICIES "2.5.29.32"
+#define OID_EXT_AKI "2.5.29.35"
+#define OID_EXT_POLICY_CONSTRAINTS "2.5.29.36"
+#define OID_EXT_EKU "2.5.29.37"
+#define OID_EXT_AIA "1.3.6.1.5.5.7.1.1"
+#define OID_EXT_OCSP_NOCHECK "1.3.6.1.5.5.7.48.1.5"
+#define OID_AD_OCSP "1.3.6.1.5.5.7.48.1"
+#define OID_AD_CA_ISSUERS "1.3.6.1.5.5.7.48.2"
+#define OID_CPS "1.3.6.1.5.5.7.2.1"
+#define OID_OCSP_BASIC "1.3.6.1.5.5.7.48.1.1"
+#define OID_OCSP_NONCE "1.3.6.1.5.5.7.48.1.2"
+#define OID_OCSP_EXTENDED_REVOKE "1.3.6.1.5.5.7.48.1.9"
+
+#define OID_ANY_EKU "2.5.29.37.0"
+#define OID_SERVER_AUTH "1.3.6.1.5.5.7.3.1"
+#define OID_CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
+#define OID_OCSP_SIGNING "1.3.6.1.5.5.7.3.9"
+#define OID_EAP_OVER_LAN "1.3.6.1.5.5.7.3.14"
+#define OID_IPSEC_IKE "1.3.6.1.5.5.7.3.17"
+#define OID_SDC_PROVIDER "1.2.840.10004.20701.1.1"
+#define OID_SDC_CONSUMER "1.2.840.10004.20701.1.2"
+#define OID_UPN "1.3.6.1.4.1.311.20.2.3"
+#define OID_EXTENSION_REQUEST "1.2.840.113549.1.9.14"
+#define OID_CHALLENGE_PASSWORD "1.2.840.113549.1.9.7"
+#define OID_SIGNED_DATA "1.2.840.113549.1.7.2"
+#define OID_DATA "1.2.840.113549.1.7.1"
+
+#endif

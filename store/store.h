@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is kept, in the product's terms. One writer: ra's loop, one transaction a turn. Rows that last carry node and
+ * boot, filled in here. Times UTC us. Texts returned in structs; octets into bufs of the caller.
+ * Every function: false with ERR_STORE when the database fails, ERR_NOT_FOUND, ERR_EXISTS where named. */
+#ifndef CADUCEUS_STORE_STORE_H
+#define CADUCEUS_STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdint.h>
+
+struct store;
+enum { STORE_NAME = 256, STORE_SERIAL = 20 };
+
+/* uri: "sqlite:PATH" (absolute). create: make it when it is not there. Runs the numbered migrations (schema/NNN.sql,
+ * built in, checksummed); ERR_CONFLICT when the database is of a newer program. Takes a lock: one writer. */
+MUST_USE bool store_open(struct store **out, const char *uri, bool create, struct err *e);
+/* A second connection that only reads, for lists and audit verify; never sees a half transaction. */
+MUST_USE bool store_open_reader(struct store **out, const char *uri, struct err *e);
+void store_close(struct store *s);
+AUTO_STRUCT_DEFINE(store, store_close)
+
+MUST_USE bool store_begin(struct store *s, struct err *e);
+MUST_USE bool store_commit(struct store *s, struct err *e);   /* durable when it returns true */
+void store_rollback(struct store *s);
+/* Undoes one request of a turn without the others. */
+MUST_USE bool store_savepoint(struct store *s, struct err *e);
+MUST_USE bool store_release(struct store *s, struct err *e);
+void store_rollback_to(struct store *s);
+
+/* Node and boot (a number that rises at each open for writing), instance id (uuid made at creation). */
+const char *store_instance(const struct store *s);
+const char *store_node(const struct store *s);
+uint64_t store_boot(const struct store *s);
+
+MUST_USE bool store_meta_get(struct store *s, const char *key, struct buf *out, struct err *e);
+MUST_USE bool store_meta_put(struct store *s, const char *key, struct span value, struct err *e);
+
+/* Subjects. kind: "device", "service" (our own servers), "person". */
+struct subject {
+	int64_t id;
+	char uuid[37];
+	char kind[16];
+	char name[STORE_NAME];    /* unique among its kind, case-insensitive */
+	char profile[32];
+	char owner[128], ward[128];
+	bool enabled;
+	int64_t created;
+};
+MUST_USE bool store_subject_add(struct store *s, struct subject *subject, struct err *e); /* sets id; ERR_EXISTS */
+MUST_USE bool store_subject_by_name(struct store *s, const char *kind, const char *name, struct subject *out,
+                                    struct err *e);
+MUST_USE bool store_subject_by_id(struct store *s, int64_t id, struct subject *out, struct err *e);
+MUST_USE bool store_subject_enable(struct store *s, int64_t id, bool enabled, struct err *e);
+typedef bool store_subject_each(void *arg, const struct subject *row); /* false stops */
+/* By name, from after `after` ("" the first), at most limit. */
+MUST_USE bool store_subject_list(struct store *s, const char *kind, const char *after, unsigned limit,
+                                 store_subject_each *each, void *arg, struct err *e);
+
+/* Identifiers: what a subject may be named in certificates ("dns", "ip", "email", "uri"; value as contract's --san), and
+ * tags ("tag", "K=V"). */
+struct identifier {
+	char type[16];
+	char value[STORE_NAME];
+};
+MUST_USE bool store_identifier_add(struct store *s, int64_t subject, const struct identifier *id, struct err *e);
+typedef bool store_identifier_each(void *arg, const struct identifier *row);
+MUST_USE bool store_identifier_list(struct store *s, int64_t subject, store_identifier_each *each, void *arg,
+                                    struct err *e);
+
+/* Credentials that are shown to us: kind "est-password" (salted SHA-256 of what we generated). */
+struct credential {
+	int64_t id, subject;
+	char kind[24];
+	uint8_t salt[16], hash[32];
+	int64_t uses_left, uses;
+	int64_t expires, created;
+	bool revoked;
+};
+MUST_USE bool store_credential_add(struct store *s, struct credential *c, struct err *e);
+typedef bool store_credential_each(void *arg, const struct credential *row);
+MUST_USE bool store_credential_list(struct store *s, int64_t subject, const char *kind, store_credential_each *each,
+                                    void *arg, struct err *e);
+MUST_USE bool store_credential_use(struct store *s, int64_t id, struct err *e); /* uses_left - 1; ERR_CONFLICT at 0 */
+MUST_USE bool store_credential_revoke_all(struct store *s, int64_t subject, const char *kind, struct err *e);
+
+/* Authorities' generations. ref is their number for ever. */
+struct generation {
+	int64_t ref;
+	char name[32];
+	uint32_t gen;
+	int64_t parent;            /* ref, 0 for a root */
+	char key_alg[24];
+	uint8_t key_id[32];
+	size_t key_id_n;
+	int64_t not_before, not_after;
+	uint64_t crl_number;       /* last one taken */
+	int64_t crl_this, crl_next;/* of the last published; 0 none */
+	bool has_responder;
+	uint8_t responder_key[32];
+	size_t responder_key_n;
+	int64_t responder_not_before, responder_not_after;
+};
+MUST_USE bool store_generation_add(struct store *s, struct generation *g, struct span cert, struct err *e);
+MUST_USE bool store_generation_list(struct store *s, struct generation *out, size_t cap, size_t *n, struct err *e);
+MUST_USE bool store_generation_cert(struct store *s, int64_t ref, struct buf *out, struct err *e);
+MUST_USE bool store_responder_set(struct store *s, int64_t ref, struct span key_id, struct span cert,
+                                  int64_t not_before, int64_t not_after, struct err *e);
+MUST_USE bool store_responder_cert(struct store *s, int64_t ref, struct buf *out, struct err *e);
+/* Takes the next CRL number in the database before it is signed (CRL-02). */
+MUST_USE bool store_crl_number_take(struct store *s, int64_t ref, uint64_t *number, struct err *e);
+MUST_USE bool store_crl_published(struct store *s, int64_t ref, int64_t this_update, int64_t next_update, struct err *e);
+
+/* Profile versions. `active` marks the one in force under its name. */
+struct profile_row {
+	uint8_t digest[32];
+	char name[32];
+	bool active;
+	int64_t loaded;
+	char actor[64];
+};
+MUST_USE bool store_profile_put(struct store *s, const struct profile_row *row, struct span canonical, struct err *e);
+typedef bool store_profile_each(void *arg, const struct profile_row *row, struct span canonical);
+MUST_USE bool store_profile_list(struct store *s, bool active_only, store_profile_each *each, void *arg, struct err *e);
+
+/* Intents: what is about to be signed is recorded before it is signed (X509-02, 46). */
+struct intent {
+	int64_t ref;               /* generation */
+	uint8_t serial[STORE_SERIAL];
+	size_t serial_n;
+	int64_t subject;           /* 0 none */
+	char purpose[24];          /* "enroll", "reenroll", "officer", "tls", "responder", "authority" */
+	int64_t created;
+};
+MUST_USE bool store_intent_add(struct store *s, const struct intent *i, struct err *e); /* ERR_EXISTS: draw again */
+MUST_USE bool store_intent_close(struct store *s, int64_t ref, struct span serial, struct err *e);
+/* Intents of earlier boots: never delivered. Each is closed and its serial kept as revoked (cessationOfOperation). */
+typedef bool store_intent_each(void *arg, const struct intent *row);
+MUST_USE bool store_intent_list(struct store *s, store_intent_each *each, void *arg, struct err *e);
+
+enum store_status { STORE_GOOD = 0, STORE_REVOKED = 1 };
+struct certificate {
+	int64_t id, ref, subject;       /* subject 0: none */
+	char ca[32];                    /* filled on reading */
+	uint32_t gen;
+	uint8_t serial[STORE_SERIAL];
+	size_t serial_n;
+	uint8_t profile_digest[32];
+	char profile[32];
+	char subject_name[STORE_NAME];  /* the subject's (device's) name, filled on reading */
+	char dn[600];                   /* dn_text */
+	int64_t not_before, not_after, issued;
+	uint8_t spki[32];               /* SHA-256 of the SPKI */
+	uint8_t request_key[32];        /* EST-26; zeroes none */
+	uint32_t lint_version;
+	enum store_status status;       /* filled on reading */
+	uint8_t reason;
+	int64_t revoked_at;
+	uint64_t seq;                   /* of its status */
+};
+/* Adds the certificate and its status row (good); closes the intent; sets id and seq. */
+MUST_USE bool store_certificate_add(struct store *s, struct certificate *c, struct span der, struct err *e);
+/* A serial that was reserved but never delivered: a status row alone, revoked. */
+MUST_USE bool store_serial_void(struct store *s, int64_t ref, struct span serial, int64_t now, int64_t not_after,
+                                uint64_t *seq, struct err *e);
+MUST_USE bool store_certificate_der(struct store *s, int64_t id, struct buf *out, struct err *e);
+MUST_USE bool store_certificate_by_serial(struct store *s, int64_t ref, struct span serial, struct certificate *out,
+                                          struct err *e);
+/* The one delivered for this key since `since`, not revoked. EST-26. */
+MUST_USE bool store_certificate_by_request(struct store *s, const uint8_t key[32], int64_t since,
+                                           struct certificate *out, struct err *e);
+/* A subject other than `subject` that holds a certificate with this key which is neither expired nor revoked: its id in
+ * *other, 0 none. X509-40. */
+MUST_USE bool store_spki_owner(struct store *s, const uint8_t spki[32], int64_t subject, int64_t now, int64_t *other,
+                               struct err *e);
+/* When this subject's first certificate with this key was issued; 0 none. max_key_age. */
+MUST_USE bool store_spki_first(struct store *s, const uint8_t spki[32], int64_t subject, int64_t *issued, struct err *e);
+struct certificate_filter {
+	const char *ca, *profile, *device, *subject_prefix, *serial_prefix; /* NULL any */
+	int status;                 /* -1 any, 0 valid, 1 revoked, 2 expired */
+	int64_t expiring_before;    /* 0 any */
+	int64_t now;
+	int64_t after_id;           /* page: rows with a greater id */
+	int64_t subject_id;         /* 0 any */
+};
+typedef bool store_certificate_each(void *arg, const struct certificate *row);
+MUST_USE bool store_certificate_list(struct store *s, const struct certificate_filter *f, unsigned limit,
+                                     store_certificate_each *each, void *arg, struct err *e);
+
+/* Status. */
+struct status_row {
+	int64_t ref;
+	uint8_t serial[STORE_SERIAL];
+	size_t serial_n;
+	enum store_status state;
+	uint8_t reason;
+	int64_t revoked_at, not_after;
+	uint64_t seq;
+};
+MUST_USE bool store_status_set(struct store *s, int64_t ref, struct span serial, enum store_status state,
+                               uint8_t reason, int64_t at, uint64_t *seq, struct err *e);
+MUST_USE bool store_status_head(struct store *s, uint64_t *seq, struct err *e);
+typedef bool store_status_each(void *arg, const struct status_row *row);
+/* In key order (ref, serial) after the given key, for the snapshot and for CRLs (revoked_only, one ref, not expired
+ * before `alive`); serial empty: from the start. ref 0: all. */
+MUST_USE bool store_status_page(struct store *s, int64_t ref, struct span after_serial, int64_t after_ref,
+                                bool revoked_only, int64_t alive, unsigned limit, store_status_each *each, void *arg,
+                                struct err *e);
+/* In commit order with seq > after. */
+MUST_USE bool store_status_tail(struct store *s, uint64_t after, unsigned limit, store_status_each *each, void *arg,
+                                struct err *e);
+
+/* Keys that are refused for ever: SPKI SHA-256 (X509-39). */
+MUST_USE bool store_key_block(struct store *s, const uint8_t spki[32], const char *why, int64_t now, struct err *e);
+MUST_USE bool store_key_blocked(struct store *s, const uint8_t spki[32], bool *blocked, struct err *e);
+
+/* Audit: records are made and chained by ra; kept in order. */
+MUST_USE bool store_audit_head(struct store *s, uint64_t *seq, uint8_t hash[32], struct err *e); /* 0: none yet */
+MUST_USE bool store_audit_add(struct store *s, uint64_t seq, const char *record, const uint8_t hash[32], struct err *e);
+typedef bool store_audit_each(void *arg, uint64_t seq, const char *record, const uint8_t hash[32]);
+MUST_USE bool store_audit_list(struct store *s, uint64_t after, unsigned limit, store_audit_each *each, void *arg,
+                               struct err *e);
+
+#endif
