@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/parent.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "daemon/control.h"
+#include "daemon/links.h"
+#include "daemon/listen.h"
+#include "ipc/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum {
+	DRAIN_SECONDS = 30,
+	EARLY_SECONDS = 10,   /* a role that dies sooner than this is started again more slowly each time */
+	BACKOFF_FIRST_MS = 50,
+	BACKOFF_LAST_MS = 5000,
+	START_TRIES = 3,      /* before it was ever ready, a role may fail so often; then the service gives up */
+};
+
+struct child {
+	pid_t pid;            /* 0: not running */
+	int control;
+	bool ready, ever_ready, stopping;
+	int64_t started, next_start; /* mono us */
+	unsigned failures;
+};
+
+struct parent {
+	const struct parent_options *o;
+	struct config config;
+	struct child child[ROLE_COUNT];
+	int listener[ROLE_COUNT]; /* -1 none */
+	int signals, lock;
+	int stop;             /* 0 running, 1 asked to stop, 2 asked twice */
+	bool said_ready, failed;
+	int64_t stop_deadline;
+};
+
+bool role_program(const char *role, char *out, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	self[n] = 0;
+	slash = strrchr(self, '/');
+	*slash = 0;
+	if ((size_t)snprintf(out, size, "%s/caduceus-%s", self, role) < size && access(out, X_OK) == 0)
+		return true;
+	return (size_t)snprintf(out, size, "%s/../libexec/caduceus/caduceus-%s", self, role) < size &&
+	       access(out, X_OK) == 0;
+}
+
+static bool takes_part(const struct parent *p, enum role_id r)
+{
+	return !p->o->provision || role_table[r].provision;
+}
+
+/* In the child: only the standard descriptors and the control socket stay open. */
+static void become_role(const struct parent *p, enum role_id r, int control)
+{
+	const char *argv[5] = { NULL };
+	char path[PATH_MAX], name[64];
+	sigset_t none;
+	int null, n = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == 1)
+		_exit(1);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	null = open("/dev/null", O_RDONLY);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(control, CONTROL_FD) < 0 || !role_program(role_table[r].program, path, sizeof path))
+		_exit(127);
+	close_range(CONTROL_FD + 1, ~0U, 0);
+	dup2(2, 1);
+	snprintf(name, sizeof name, "caduceus-%s", role_table[r].program);
+	argv[n++] = name;
+	argv[n++] = p->o->dir;
+	if (role_table[r].argument != NULL)
+		argv[n++] = role_table[r].argument;
+	if (p->o->provision)
+		argv[n++] = "--provision";
+	execv(path, (char *const *)argv);
+	_exit(127);
+}
+
+static bool spawn(struct parent *p, enum role_id r, struct err *e)
+{
+	struct child *c = &p->child[r];
+	int pair[2];
+	pid_t pid;
+
+	if (!channel_pair(pair, e))
+		return false;
+	pid = fork();
+	if (pid < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return err_sys(e, ERR_IO, "fork");
+	}
+	if (pid == 0)
+		become_role(p, r, pair[1]);
+	close(pair[1]);
+	c->pid = pid;
+	c->control = pair[0];
+	c->ready = false;
+	c->stopping = false;
+	c->started = clock_mono();
+	return true;
+}
+
+/* A new channel between two roles that both run; each is told the other's name. */
+static void connect_roles(struct parent *p, enum role_id a, enum role_id b)
+{
+	int pair[2];
+	struct err e;
+
+	if (p->child[a].pid == 0 || p->child[b].pid == 0)
+		return;
+	if (!channel_pair(pair, &e)) {
+		log_event(LOG_LEVEL_ERROR, "no channel", "why", e.text, NULL);
+		return;
+	}
+	/* A role that dies meanwhile is found by its exit; nothing to do here. */
+	(void)!control_send(p->child[a].control, CONTROL_CHANNEL, role_table[b].name, pair[0], NULL);
+	(void)!control_send(p->child[b].control, CONTROL_CHANNEL, role_table[a].name, pair[1], NULL);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static bool start_role(struct parent *p, enum role_id r, struct err *e)
+{
+	if (!spawn(p, r, e))
+		return false;
+	if (p->listener[r] >= 0)
+		(void)!control_send(p->child[r].control, CONTROL_LISTEN, "listen", p->listener[r], NULL);
+	for (size_t i = 0; i < LINK_COUNT; i++)
+		if (link_table[i].a == r || link_table[i].b == r)
+			connect_roles(p, link_table[i].a, link_table[i].b);
+	return true;
+}
+
+static bool open_listeners(struct parent *p, struct err *e)
+{
+	AUTO_FREE char *local = mem_printf("%s/run/officer.sock", p->o->dir);
+
+	for (int r = 0; r < ROLE_COUNT; r++)
+		p->listener[r] = -1;
+	if (p->o->provision)
+		return true;
+	return listen_tcp(p->config.listen_enroll, &p->listener[ROLE_ENROLL], e) &&
+	       listen_tcp(p->config.listen_va, &p->listener[ROLE_VA], e) &&
+	       listen_local(local, &p->listener[ROLE_OFFICERS], e);
+}
+
+/* One parent a directory: an advisory lock that ends with the process. */
+static int lock_instance(struct parent *p, struct err *e)
+{
+	AUTO_FREE char *path = mem_printf("%s/run/serve.lock", p->o->dir);
+	char pid[32] = "";
+
+	p->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (p->lock < 0) {
+		err_sys(e, ERR_IO, "%s", path);
+		return 1;
+	}
+	if (flock(p->lock, LOCK_EX | LOCK_NB) != 0) {
+		(void)!read(p->lock, pid, sizeof pid - 1);
+		pid[strcspn(pid, "\n")] = 0;
+		err_set(e, ERR_CONFLICT, "%s is being served already (process %s)", p->o->dir, pid);
+		return 5;
+	}
+	snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+	if (ftruncate(p->lock, 0) != 0 || write(p->lock, pid, strlen(pid)) < 0) {
+		err_sys(e, ERR_IO, "%s", path);
+		return 1;
+	}
+	return 0;
+}
+
+static bool all_ready(const struct parent *p)
+{
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (takes_part(p, r) && !p->child[r].ready)
+			return false;
+	return true;
+}
+
+static bool none_left(const struct parent *p)
+{
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (p->child[r].pid != 0)
+			return false;
+	return true;
+}
+
+static void ask_stop(struct parent *p)
+{
+	if (p->stop == 0) {
+		p->stop = 1;
+		p->stop_deadline = clock_mono() + DRAIN_SECONDS * US_PER_SECOND;
+		sd_notify(0, "STOPPING=1");
+		return;
+	}
+	p->stop = 2;
+}
+
+/* Stops the outer roles first, so that what they have under way still finds ra, and ra its ca. */
+static void continue_stop(struct parent *p)
+{
+	int turn = 3;
+
+	if (p->stop == 2 || clock_mono() >= p->stop_deadline) {
+		for (int r = 0; r < ROLE_COUNT; r++)
+			if (p->child[r].pid != 0)
+				kill(p->child[r].pid, SIGKILL);
+		return;
+	}
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (p->child[r].pid != 0 && role_table[r].stop_after < turn)
+			turn = role_table[r].stop_after;
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		struct child *c = &p->child[r];
+
+		if (c->pid != 0 && !c->stopping && role_table[r].stop_after == turn) {
+			c->stopping = true;
+			(void)!control_send(c->control, CONTROL_STOP, "", -1, NULL);
+		}
+	}
+}
+
+static void role_died(struct parent *p, enum role_id r, int status)
+{
+	struct child *c = &p->child[r];
+	int64_t mono = clock_mono();
+	unsigned shift;
+
+	close(c->control);
+	c->pid = 0;
+	c->control = -1;
+	c->ready = false;
+	if (p->stop != 0)
+		return;
+	c->failures = mono - c->started < EARLY_SECONDS * US_PER_SECOND ? c->failures + 1 : 1;
+	shift = c->failures > 8 ? 8 : c->failures - 1;
+	c->next_start = mono + 1000 * (int64_t)(c->failures == 1 ? 0 : (BACKOFF_FIRST_MS << shift) < BACKOFF_LAST_MS
+	                                                                     ? BACKOFF_FIRST_MS << shift
+	                                                                     : BACKOFF_LAST_MS);
+	log_event(LOG_LEVEL_ERROR, WIFSIGNALED(status) ? "role killed" : "role ended", "which", role_table[r].name,
+	          WIFSIGNALED(status) ? "signal" : "code",
+	          LOG_NUM(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), "failures",
+	          LOG_NUM(c->failures), NULL);
+	if (!c->ever_ready && !p->said_ready && (p->o->provision || c->failures >= START_TRIES)) {
+		p->failed = true;
+		ask_stop(p);
+	}
+}
+
+static void reap(struct parent *p)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int r = 0; r < ROLE_COUNT; r++)
+			if (p->child[r].pid == pid)
+				role_died(p, r, status);
+}
+
+static void restart_due(struct parent *p)
+{
+	struct err e;
+
+	for (int r = 0; r < ROLE_COUNT; r++) {
+		struct child *c = &p->child[r];
+
+		if (c->pid != 0 || !takes_part(p, r) || p->stop != 0 || clock_mono() < c->next_start)
+			continue;
+		if (!start_role(p, r, &e)) {
+			log_event(LOG_LEVEL_ERROR, "restart failed", "which", role_table[r].name, "why", e.text, NULL);
+			c->next_start = clock_mono() + US_PER_SECOND;
+			continue;
+		}
+		log_event(LOG_LEVEL_WARN, "role restarted", "which", role_table[r].name, NULL);
+	}
+}
+
+static void reload(struct parent *p)
+{
+	AUTO_BUF mistakes = { 0 };
+	AUTO_FREE struct config *next = mem_new(sizeof *next);
+
+	if (!config_load(next, p->o->dir, &mistakes)) {
+		log_event(LOG_LEVEL_ERROR, "configuration not reloaded, the old one stays", "why", buf_str(&mistakes), NULL);
+		return;
+	}
+	p->config = *next;
+	log_set_level(next->log_level);
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (p->child[r].pid != 0)
+			(void)!control_send(p->child[r].control, CONTROL_RELOAD, "", -1, NULL);
+	log_event(LOG_LEVEL_INFO, "configuration reloaded", NULL);
+}
+
+static void take_signals(struct parent *p)
+{
+	struct signalfd_siginfo s;
+
+	while (read(p->signals, &s, sizeof s) == sizeof s) {
+		if (s.ssi_signo == SIGCHLD)
+			reap(p);
+		else if (s.ssi_signo == SIGHUP)
+			reload(p);
+		else
+			ask_stop(p);
+	}
+}
+
+static void hear(struct parent *p, enum role_id r)
+{
+	struct control c;
+
+	while (p->child[r].pid != 0 && control_recv(p->child[r].control, &c) == CONTROL_GOT) {
+		if (c.fd >= 0)
+			close(c.fd);
+		if (c.op == CONTROL_READY && !p->child[r].ready) {
+			p->child[r].ready = true;
+			p->child[r].ever_ready = true;
+			log_event(LOG_LEVEL_DEBUG, "role ready", "which", role_table[r].name, NULL);
+		}
+	}
+}
+
+static void say_ready(struct parent *p)
+{
+	if (p->said_ready || !all_ready(p))
+		return;
+	p->said_ready = true;
+	if (p->o->provision) {
+		ask_stop(p);
+		return;
+	}
+	if (!p->o->quiet) {
+		printf("ready\n");
+		fflush(stdout);
+	}
+	sd_notify(0, "READY=1");
+	log_event(LOG_LEVEL_INFO, "ready", "enroll", p->config.listen_enroll, "va", p->config.listen_va, NULL);
+}
+
+static void loop(struct parent *p)
+{
+	while (p->stop == 0 || !none_left(p)) {
+		struct pollfd fd[1 + ROLE_COUNT];
+
+		fd[0] = (struct pollfd){ .fd = p->signals, .events = POLLIN };
+		for (int r = 0; r < ROLE_COUNT; r++)
+			fd[1 + r] = (struct pollfd){ .fd = p->child[r].pid != 0 ? p->child[r].control : -1,
+				                     .events = POLLIN };
+		(void)poll(fd, 1 + ROLE_COUNT, 50);
+		if (fd[0].revents != 0)
+			take_signals(p);
+		for (int r = 0; r < ROLE_COUNT; r++)
+			hear(p, r);
+		say_ready(p);
+		if (p->stop != 0)
+			continue_stop(p);
+		else
+			restart_due(p);
+	}
+}
+
+static bool start_all(struct parent *p, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	p->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p->signals < 0)
+		return err_sys(e, ERR_IO, "signalfd");
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (takes_part(p, r) && !start_role(p, r, e))
+			return false;
+	return true;
+}
+
+static int begin(struct parent *p, struct err *e)
+{
+	AUTO_BUF mistakes = { 0 };
+	int rc;
+
+	if (!config_load(&p->config, p->o->dir, &mistakes)) {
+		fprintf(stderr, "%s", buf_str(&mistakes));
+		err_set(e, ERR_CONFIG, "the configuration has mistakes; nothing was started");
+		return 1;
+	}
+	log_open("parent", p->config.log_level);
+	rc = lock_instance(p, e);
+	if (rc != 0)
+		return rc;
+	return open_listeners(p, e) && start_all(p, e) ? 0 : 1;
+}
+
+int parent_serve(const struct parent_options *o)
+{
+	AUTO_FREE struct parent *p = mem_new(sizeof *p);
+	struct err e = { 0 };
+	int rc;
+
+	p->o = o;
+	p->lock = p->signals = -1;
+	umask(0027);
+	for (int r = 0; r < ROLE_COUNT; r++)
+		p->listener[r] = p->child[r].control = -1;
+	rc = begin(p, &e);
+	if (rc != 0) {
+		fprintf(stderr, "caduceus: %s\n", e.text);
+		ask_stop(p);
+		ask_stop(p);
+	}
+	if (p->signals >= 0)
+		loop(p);
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (p->listener[r] >= 0)
+			close(p->listener[r]);
+	if (p->signals >= 0)
+		close(p->signals);
+	if (p->lock >= 0)
+		close(p->lock);
+	if (p->failed)
+		fprintf(stderr, "caduceus: a role could not start; the reason stands above\n");
+	return rc != 0 ? rc : p->failed || (o->provision && !p->said_ready);
+}
