@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ca role: the token, and the two channels on which certificates are asked for. */
+#include "ca/ca.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/pin.h"
+#include "daemon/role.h"
+#include "hsm/hsm.h"
+
+#include <poll.h>
+#include <string.h>
+
+static struct role role;
+static struct port port[CA_PORT_COUNT];
+
+static bool pin(void *arg, char *out, size_t cap, struct err *e)
+{
+	(void)arg;
+	return pin_read(role.config.hsm_pin, role.dir, out, cap, e);
+}
+
+/* On a worker's thread. A peer that does not take its answers for a second is stuck or gone; it asks again. */
+static void reply(void *arg, enum ca_port to, const struct frame *f)
+{
+	struct err e;
+
+	(void)arg;
+	if (!port_send_wait(&port[to], f, clock_mono() + US_PER_SECOND, &e))
+		log_event(LOG_LEVEL_WARN, "answer not delivered", "why", e.text, NULL);
+}
+
+static bool make_token(struct err *e)
+{
+	AUTO_FREE char *token = mem_printf("%s/ca/token.object.copy", role.dir);
+	char secret[256];
+	bool made;
+
+	if (!pin(NULL, secret, sizeof secret, e))
+		return false;
+	made = hsm_embedded_create(role.dir, role.config.hsm_token, secret, e);
+	mem_wipe(secret, sizeof secret);
+	return made;
+}
+
+static void open_token(struct hsm **hsm)
+{
+	bool embedded = strcmp(role.config.hsm_module, "embedded") == 0;
+	const struct hsm_config c = {
+		.module = role.config.hsm_module,
+		.token = role.config.hsm_token,
+		.dir = role.dir,
+		.sessions = (unsigned)role.config.hsm_sessions,
+		.timeout_ms = 10000,
+		.pin = pin,
+	};
+	struct err e;
+
+	if (role.provision && embedded && !make_token(&e) && e.kind != ERR_EXISTS)
+		role_fail(&e);
+	if (!hsm_open(hsm, &c, &e))
+		role_fail(&e);
+}
+
+/* True: asked to stop. */
+static bool take_control(void)
+{
+	struct control c;
+
+	for (;;) {
+		switch (control_recv(CONTROL_FD, &c)) {
+		case CONTROL_EMPTY:
+			return false;
+		case CONTROL_CLOSED:
+			return true;
+		case CONTROL_GOT:
+			break;
+		}
+		if (c.op == CONTROL_STOP)
+			return true;
+		if (c.op == CONTROL_RELOAD)
+			(void)role_reload(&role);
+		if (c.op == CONTROL_CHANNEL)
+			port_adopt(&port[strcmp(c.name, "va") == 0 ? CA_PORT_VA : CA_PORT_RA], c.fd, role.name);
+	}
+}
+
+static void take_frames(struct ca *ca, enum ca_port from, struct buf *scratch)
+{
+	struct frame f;
+
+	for (;;) {
+		switch (port_recv(&port[from], scratch, &f)) {
+		case PORT_FRAME:
+			ca_feed(ca, from, &f);
+			break;
+		case PORT_UP:
+		case PORT_DOWN:
+			ca_port_reset(ca, from);
+			break;
+		case PORT_NOTHING:
+			return;
+		}
+	}
+}
+
+static void serve(struct ca *ca)
+{
+	AUTO_BUF scratch = { 0 };
+
+	for (;;) {
+		struct pollfd fd[1 + CA_PORT_COUNT] = { { .fd = CONTROL_FD, .events = POLLIN } };
+
+		for (int i = 0; i < CA_PORT_COUNT; i++)
+			fd[1 + i] = (struct pollfd){ .fd = port[i].fd, .events = POLLIN };
+		(void)poll(fd, 1 + CA_PORT_COUNT, 1000);
+		if (fd[0].revents != 0 && take_control())
+			return;
+		for (int i = 0; i < CA_PORT_COUNT; i++)
+			take_frames(ca, (enum ca_port)i, &scratch);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	AUTO_STRUCT(hsm) *hsm = NULL;
+	AUTO_STRUCT(ca) *ca = NULL;
+	struct err e;
+
+	role_begin(&role, "ca", argc, argv);
+	for (int i = 0; i < CA_PORT_COUNT; i++)
+		port_init(&port[i]);
+	open_token(&hsm);
+	if (!ca_open(&ca, &(struct ca_config){ .dir = role.dir, .provision = role.provision, .hsm = hsm,
+	                                       .reply = reply, .now = clock_now }, &e))
+		role_fail(&e);
+	role_ready();
+	serve(ca);
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CADUCEUS_DAEMON_PIN_H
+#define CADUCEUS_DAEMON_PIN_H
+
+#include "base/err.h"
+
+/* Where the token's PIN comes from (HSM-08): file:PATH of mode 0600 or stricter (relative to DIR), credential:NAME
+ * (systemd's $CREDENTIALS_DIRECTORY), prompt: (the terminal). Never an argument, the environment, or the configuration
+ * itself. The caller wipes out. */
+MUST_USE bool pin_read(const char *source, const char *dir, char *out, size_t cap, struct err *e);
+
+#endif

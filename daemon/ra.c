@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ra role: one loop on one thread over four channels and the database. */
+#include "ra/ra.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rnd.h"
+#include "daemon/audit_verify.h"
+#include "daemon/role.h"
+#include "store/store.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct role role;
+static struct port port[RA_PORT_COUNT];
+static const char *const peers[RA_PORT_COUNT] = {
+	[RA_PORT_ENROLL] = "front", [RA_PORT_OFFICER] = "officers", [RA_PORT_CA] = "ca", [RA_PORT_VA] = "va",
+};
+
+static bool give(void *arg, enum ra_port to, const struct frame *f)
+{
+	(void)arg;
+	return port_send(&port[to], f, NULL);
+}
+
+static enum ra_port port_of(const char *name)
+{
+	for (int i = 0; i < RA_PORT_COUNT; i++)
+		if (strcmp(peers[i], name) == 0)
+			return (enum ra_port)i;
+	return RA_PORT_COUNT;
+}
+
+/* True: asked to stop. */
+static bool take_control(struct ra *ra)
+{
+	struct control c;
+	enum ra_port p;
+
+	for (;;) {
+		switch (control_recv(CONTROL_FD, &c)) {
+		case CONTROL_EMPTY:
+			return false;
+		case CONTROL_CLOSED:
+			return true;
+		case CONTROL_GOT:
+			break;
+		}
+		if (c.op == CONTROL_STOP)
+			return true;
+		if (c.op == CONTROL_RELOAD && role_reload(&role))
+			ra_reload(ra, &role.config, clock_now());
+		p = port_of(c.name);
+		if (c.op == CONTROL_CHANNEL && p != RA_PORT_COUNT) {
+			if (port[p].greeted)
+				ra_peer(ra, p, false, clock_now(), clock_mono());
+			port_adopt(&port[p], c.fd, role.name);
+		}
+	}
+}
+
+static void take_frames(struct ra *ra, enum ra_port from, struct buf *scratch)
+{
+	struct frame f;
+
+	for (;;) {
+		switch (port_recv(&port[from], scratch, &f)) {
+		case PORT_FRAME:
+			ra_feed(ra, from, &f, clock_mono());
+			break;
+		case PORT_UP:
+			ra_peer(ra, from, true, clock_now(), clock_mono());
+			break;
+		case PORT_DOWN:
+			ra_peer(ra, from, false, clock_now(), clock_mono());
+			return;
+		case PORT_NOTHING:
+			return;
+		}
+	}
+}
+
+static void wait_for_work(int64_t until, bool *control)
+{
+	struct pollfd fd[1 + RA_PORT_COUNT] = { { .fd = CONTROL_FD, .events = POLLIN } };
+	int64_t left = until - clock_mono();
+
+	for (int i = 0; i < RA_PORT_COUNT; i++)
+		fd[1 + i] = (struct pollfd){ .fd = port[i].fd, .events = POLLIN };
+	(void)poll(fd, 1 + RA_PORT_COUNT, left <= 0 ? 0 : left > US_PER_SECOND ? 1000 : (int)(left / 1000) + 1);
+	*control = fd[0].revents != 0;
+}
+
+static void serve(struct ra *ra)
+{
+	AUTO_BUF scratch = { 0 };
+	int64_t next = 0, stop_by = 0;
+	bool control;
+
+	for (;;) {
+		wait_for_work(next, &control);
+		if (control && take_control(ra) && stop_by == 0)
+			stop_by = clock_mono() + 10 * US_PER_SECOND;
+		for (int i = 0; i < RA_PORT_COUNT; i++)
+			take_frames(ra, (enum ra_port)i, &scratch);
+		next = ra_turn(ra, clock_now(), clock_mono());
+		if (role.provision ? ra_provisioned(ra) : true)
+			role_ready();
+		/* What is under way is finished first; the fronts have stopped by now. */
+		if (stop_by != 0 && (!ra_busy(ra) || clock_mono() >= stop_by))
+			return;
+	}
+}
+
+static void database_uri(char *out, size_t size)
+{
+	const char *path = role.config.database;
+
+	if (strncmp(path, "sqlite:", 7) == 0 && path[7] != '/')
+		snprintf(out, size, "sqlite:%s/%s", role.dir, path + 7);
+	else
+		snprintf(out, size, "%s", path);
+}
+
+int main(int argc, char **argv)
+{
+	AUTO_STRUCT(store) *store = NULL;
+	AUTO_STRUCT(ra) *ra = NULL;
+	char uri[2 * CONFIG_TEXT_MAX];
+	struct err e;
+
+	role_begin(&role, "ra", argc, argv);
+	database_uri(uri, sizeof uri);
+	if (role.option != NULL)
+		return audit_verify_command(uri, role.option);
+	for (int i = 0; i < RA_PORT_COUNT; i++)
+		port_init(&port[i]);
+	if (!store_open(&store, uri, role.provision, &e) ||
+	    !ra_open(&ra, &(struct ra_config){ .config = &role.config, .dir = role.dir, .store = store,
+	                                       .provision = role.provision, .rnd = rnd_kernel, .send = give },
+	             clock_now(), clock_mono(), &e))
+		role_fail(&e);
+	serve(ra);
+	return 0;
+}
