@@ -235,7 +235,7 @@ class Instance:
     def enroll(self, name, *add_options, password=None, kind="ec", san=None, label=""):
         """Registers NAME (unless a password is given) and enrols it: path of its certificate."""
         if password is None:
-            password = self.device(name, *add_options)["device"]["password"]
+            password = self.device(name, *add_options)["password"]
         reply = self.post_csr(self.csr(name, kind=kind, san=san), "-u", f"{name}:{password}", label=label)
         check(reply.status == 200, name, reply.status, reply.text)
         return self.certificate_of(reply, name)
