@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "base/der.h"
 #include "base/err.h"
 
 #include <stdint.h>
@@ -68,6 +69,8 @@ void dn_der(struct buf *out, const struct dn *d);
 MUST_USE bool dn_parse(struct dn *out, struct span name, unsigned *ignored, struct err *e);
 const char *dn_first(const struct dn *d, enum dn_type type); /* NULL when it is not there */
 MUST_USE bool dn_add(struct dn *d, enum dn_type type, const char *value);
+/* "CN", "O", … as profiles write them. */
+MUST_USE bool dn_type_parse(const char *word, enum dn_type *out);
 /* RFC 4514-like, most specific first as stored: "CN=pump-7,O=St. Hedwig". size >= 600 holds any. */
 void dn_text(const struct dn *d, char *out, size_t size);
 
