@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pkix/cert.h"
+
+#include "base/der.h"
+#include "base/text.h"
+
+#include <string.h>
+
+void serial_text(const struct serial *s, char *out, size_t size)
+{
+	if (size < 2 * (size_t)s->n + 1)
+		abort();
+	hex_put(out, s->v, s->n);
+}
+
+bool serial_from_text(struct serial *out, const char *hex)
+{
+	size_t n;
+
+	if (!hex_get(hex, out->v, SERIAL_MAX, &n) || n == 0)
+		return false;
+	out->n = (uint8_t)n;
+	return true;
+}
+
+bool serial_equal(const struct serial *a, const struct serial *b)
+{
+	return a->n == b->n && memcmp(a->v, b->v, a->n) == 0;
+}
+
+static bool malformed(struct err *e, const char *where)
+{
+	return err_set(e, ERR_BAD_CERT, "the certificate is malformed (%s)", where);
+}
+
+static void take_key_id(struct span *out, struct der value, bool authority)
+{
+	if (!authority) {
+		*out = der_span(&value, DER_OCTETS);
+		return;
+	}
+	value = der_in(&value, DER_SEQUENCE);
+	if (der_peek(&value) == (DER_CONTEXT | 0))
+		*out = der_span(&value, DER_CONTEXT | 0);
+}
+
+static bool take_constraints(struct cert *c, struct der value)
+{
+	struct der in = der_in(&value, DER_SEQUENCE);
+
+	if (der_peek(&in) == DER_BOOLEAN)
+		c->is_ca = der_bool(&in);
+	if (der_peek(&in) == DER_INTEGER)
+		c->path_len = (int)der_uint(&in);
+	return der_done(&in);
+}
+
+static bool take_usage(struct cert *c, struct der value)
+{
+	unsigned unused;
+	struct span bits = der_bits(&value, &unused);
+
+	for (size_t i = 0; i < bits.n * 8 && i < 9; i++)
+		if ((bits.p[i / 8] & 0x80 >> i % 8) != 0)
+			c->key_usage |= 1u << i;
+	return der_done(&value);
+}
+
+static bool take_eku(struct cert *c, struct der value)
+{
+	struct der in = der_in(&value, DER_SEQUENCE);
+
+	c->has_eku = true;
+	while (!der_empty(&in)) {
+		struct span oid = der_span(&in, DER_OID);
+
+		if (c->eku_n < CERT_EKU_MAX && der_oid_text(oid, c->eku[c->eku_n], sizeof c->eku[0]))
+			c->eku_n++;
+	}
+	return !in.bad;
+}
+
+/* Names of kinds that we don't issue may stand in foreign certificates: then the list is left empty. */
+static void take_san(struct cert *c, struct der value)
+{
+	struct span names = der_span(&value, DER_SEQUENCE);
+
+	c->has_san = true;
+	if (value.bad || !san_list_parse(&c->san, names, NULL))
+		c->san.n = 0;
+}
+
+static bool take_extension(struct cert *c, struct der *list, struct err *e)
+{
+	struct der ext = der_in(list, DER_SEQUENCE), value;
+	struct span oid = der_span(&ext, DER_OID), octets;
+
+	if (der_peek(&ext) == DER_BOOLEAN)
+		(void)der_bool(&ext);
+	octets = der_span(&ext, DER_OCTETS);
+	if (!der_done(&ext))
+		return malformed(e, "an extension");
+	value = der_of_span(octets);
+	if (oid.n != 3 || oid.p[0] != 0x55 || oid.p[1] != 0x1d)
+		return true;
+	switch (oid.p[2]) {
+	case 14:
+		take_key_id(&c->ski, value, false);
+		return true;
+	case 15:
+		return take_usage(c, value) || malformed(e, "keyUsage");
+	case 17:
+		take_san(c, value);
+		return true;
+	case 19:
+		return take_constraints(c, value) || malformed(e, "basicConstraints");
+	case 35:
+		take_key_id(&c->aki, value, true);
+		return true;
+	case 37:
+		return take_eku(c, value) || malformed(e, "extendedKeyUsage");
+	default:
+		return true;
+	}
+}
+
+static bool take_extensions(struct cert *c, struct der *tbs, struct err *e)
+{
+	struct der wrap, list;
+
+	/* issuerUniqueID and subjectUniqueID: read over. */
+	for (int tag = DER_CONTEXT | 1; tag <= (DER_CONTEXT | 2); tag++)
+		if (der_peek(tbs) == tag)
+			(void)der_span(tbs, tag);
+	if (der_empty(tbs))
+		return !tbs->bad || malformed(e, "tbsCertificate");
+	wrap = der_in(tbs, DER_CONTEXT_CONS | 3);
+	list = der_in(&wrap, DER_SEQUENCE);
+	if (!der_done(tbs) || !der_done(&wrap))
+		return malformed(e, "extensions");
+	while (!der_empty(&list))
+		if (!take_extension(c, &list, e))
+			return false;
+	return !list.bad || malformed(e, "extensions");
+}
+
+static bool take_serial(struct serial *out, struct span s)
+{
+	if (s.n == 0 || (s.p[0] & 0x80) != 0)
+		return false;
+	if (s.p[0] == 0 && s.n > 1)
+		s.p++, s.n--;
+	if (s.n > SERIAL_MAX)
+		return false;
+	out->n = (uint8_t)s.n;
+	memcpy(out->v, s.p, s.n);
+	return true;
+}
+
+static bool take_tbs(struct cert *c, struct err *e)
+{
+	struct der whole = der_of_span(c->tbs), tbs = der_in(&whole, DER_SEQUENCE), version, validity;
+
+	if (!der_optional(&tbs, DER_CONTEXT_CONS | 0, &version) || der_uint(&version) != 2 || !der_done(&version))
+		return malformed(e, "not version 3");
+	if (!take_serial(&c->serial, der_span(&tbs, DER_INTEGER)))
+		return malformed(e, "serial number");
+	(void)der_whole(&tbs, DER_SEQUENCE);
+	c->issuer = der_whole(&tbs, DER_SEQUENCE);
+	validity = der_in(&tbs, DER_SEQUENCE);
+	c->not_before = der_time(&validity);
+	c->not_after = der_time(&validity);
+	c->subject = der_whole(&tbs, DER_SEQUENCE);
+	c->spki = der_whole(&tbs, DER_SEQUENCE);
+	if (tbs.bad || !der_done(&validity))
+		return malformed(e, "tbsCertificate");
+	return key_parse(&c->key, c->spki, e) && take_extensions(c, &tbs, e);
+}
+
+static void clear(struct cert *c)
+{
+	c->is_ca = c->has_san = c->has_eku = false;
+	c->path_len = -1;
+	c->key_usage = 0;
+	c->ski = c->aki = (struct span){ NULL, 0 };
+	c->san.n = c->eku_n = 0;
+}
+
+bool cert_parse(struct cert *c, const uint8_t *der, size_t len, struct err *e)
+{
+	struct der d = der_of(der, len), in;
+	struct span alg;
+
+	clear(c);
+	if (len > CERT_MAX)
+		return err_set(e, ERR_BAD_CERT, "certificate of %zu bytes, limit %d", len, CERT_MAX);
+	in = der_in(&d, DER_SEQUENCE);
+	c->whole = (struct span){ der, len };
+	c->tbs = der_whole(&in, DER_SEQUENCE);
+	alg = der_whole(&in, DER_SEQUENCE);
+	c->signature = der_bits(&in, NULL);
+	if (!der_done(&in) || !der_done(&d))
+		return malformed(e, "outer structure");
+	if (!sig_alg_parse(&c->alg, alg, e)) {
+		if (e != NULL)
+			e->kind = ERR_BAD_CERT;
+		return false;
+	}
+	return take_tbs(c, e);
+}
+
+bool cert_has_eku(const struct cert *c, const char *dotted)
+{
+	for (size_t i = 0; i < c->eku_n; i++)
+		if (strcmp(c->eku[i], dotted) == 0)
+			return true;
+	return false;
+}
+
+bool cert_verify_by(const struct cert *c, const struct key_info *issuer, struct err *e)
+{
+	AUTO(EVP_PKEY) *key = NULL;
+
+	if (!key_load(&key, issuer, e) || !sig_verify(key, c->alg, c->tbs, c->signature, e))
+		return err_set(e, ERR_BAD_CERT, "the certificate's signature does not hold");
+	return true;
+}
