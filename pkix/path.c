@@ -74,7 +74,7 @@ void trust_free(struct trust *t)
 static bool explain(int code, X509 *leaf, struct err *e)
 {
 	struct tm when;
-	char date[32] = "?";
+	char date[72] = "?";
 
 	switch (code) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
