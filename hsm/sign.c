@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hsm/internal.h"
+
+#include "base/der.h"
+
+#include <string.h>
+
+#ifndef CKM_EDDSA
+#define CKM_EDDSA 0x1057UL
+#endif
+
+/* RFC 8017, 9.2, note 1: DigestInfo in front of the digest. */
+static const uint8_t info_sha256[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+static const uint8_t info_sha384[] = { 0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30 };
+static const uint8_t info_sha512[] = { 0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40 };
+
+static bool is_rsa(enum hsm_alg a)
+{
+	return a == HSM_RSA2048 || a == HSM_RSA3072 || a == HSM_RSA4096;
+}
+
+/* What the mechanism signs: the digest, DigestInfo, or the message. */
+static bool prepare(enum hsm_alg a, struct span input, struct buf *out, CK_MECHANISM_TYPE *m, struct err *e)
+{
+	if (a == HSM_ED25519) {
+		*m = CKM_EDDSA;
+		buf_add(out, input.p, input.n);
+		return true;
+	}
+	if (input.n != 32 && input.n != 48 && input.n != 64)
+		return err_set(e, ERR_INTERNAL, "digest of %zu octets", input.n);
+	*m = is_rsa(a) ? CKM_RSA_PKCS : CKM_ECDSA;
+	if (is_rsa(a))
+		buf_add(out, input.n == 32 ? info_sha256 : input.n == 48 ? info_sha384 : info_sha512, sizeof info_sha256);
+	buf_add(out, input.p, input.n);
+	return true;
+}
+
+static CK_RV sign_once(struct hsm *h, struct hsm_key *k, CK_SESSION_HANDLE s, CK_MECHANISM_TYPE type, struct span in,
+                       uint8_t raw[HSM_SIG_MAX], CK_ULONG *n, struct err *e)
+{
+	CK_MECHANISM m = { type, NULL, 0 };
+	CK_OBJECT_HANDLE handle;
+	CK_RV rv;
+
+	*n = HSM_SIG_MAX;
+	if (!key_handle(h, s, k, &handle, e))
+		return e->kind == ERR_NOT_FOUND ? CKR_KEY_HANDLE_INVALID : CKR_SESSION_HANDLE_INVALID;
+	rv = h->f->C_SignInit(s, &m, handle);
+	return rv != CKR_OK ? rv : h->f->C_Sign(s, (CK_BYTE *)in.p, in.n, raw, n);
+}
+
+/* HSM-10: what a new session, login or search may heal. */
+static bool healable(CK_RV rv)
+{
+	switch (rv) {
+	case CKR_SESSION_HANDLE_INVALID:
+	case CKR_SESSION_CLOSED:
+	case CKR_DEVICE_REMOVED:
+	case CKR_DEVICE_ERROR:
+	case CKR_TOKEN_NOT_PRESENT:
+	case CKR_USER_NOT_LOGGED_IN:
+	case CKR_CRYPTOKI_NOT_INITIALIZED:
+	case CKR_OBJECT_HANDLE_INVALID:
+	case CKR_KEY_HANDLE_INVALID:
+	case CKR_GENERAL_ERROR:
+	case CKR_FUNCTION_FAILED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool to_der(enum hsm_alg a, const uint8_t *raw, size_t n, uint8_t out[HSM_SIG_MAX], size_t *out_n, struct err *e)
+{
+	AUTO_BUF der = { 0 };
+	size_t mark;
+
+	if (a != HSM_P256 && a != HSM_P384) {
+		memcpy(out, raw, n);
+		*out_n = n;
+		return true;
+	}
+	if (n != (a == HSM_P256 ? 64 : 96))
+		return err_set(e, ERR_HSM, "HSM: an ECDSA signature of %zu octets", n);
+	mark = der_begin(&der, DER_SEQUENCE);
+	der_put_unsigned(&der, raw, n / 2);
+	der_put_unsigned(&der, raw + n / 2, n / 2);
+	der_end(&der, mark);
+	memcpy(out, der.p, der.n);
+	*out_n = der.n;
+	return true;
+}
+
+static void count(struct hsm *h, CK_RV rv, uint64_t *generation)
+{
+	pthread_mutex_lock(&h->lock);
+	*generation = h->generation;
+	if (rv == CKR_OK) {
+		h->signatures++;
+	} else {
+		h->failures++;
+		h->last_ckr = rv;
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool hsm_sign(struct hsm *h, struct hsm_key *k, struct span input, uint8_t out[HSM_SIG_MAX], size_t *n, struct err *e)
+{
+	AUTO_BUF in = { 0 };
+	uint8_t raw[HSM_SIG_MAX];
+	CK_MECHANISM_TYPE m = 0;
+	CK_SESSION_HANDLE s;
+	CK_ULONG raw_n;
+	uint64_t generation;
+	struct err first = { 0 };
+	CK_RV rv;
+
+	if (!prepare(k->alg, input, &in, &m, e))
+		return false;
+	for (int attempt = 0;; attempt++) {
+		bool got = session_take(h, &s, &first);
+
+		rv = got ? sign_once(h, k, s, m, span_of(&in), raw, &raw_n, &first) : CKR_SESSION_CLOSED;
+		if (got)
+			session_give(h, s, rv == CKR_OK);
+		count(h, rv, &generation);
+		if (rv == CKR_OK)
+			return to_der(k->alg, raw, raw_n, out, n, e);
+		/* A signature has no state: it may be tried again, once. */
+		if (attempt != 0 || !healable(rv) || (!got && first.kind == ERR_BUSY))
+			break;
+		if (!session_recover(h, generation, e))
+			return false;
+	}
+	if (first.kind != ERR_NONE) {
+		*e = first;
+		return false;
+	}
+	return ckr_fail(h, e, "C_Sign", rv);
+}
