@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside store/: the connection, and statements with their values in one call. */
+#ifndef CADUCEUS_STORE_SQLITE_H
+#define CADUCEUS_STORE_SQLITE_H
+
+#include "store/store.h"
+
+#include <sqlite3.h>
+
+enum { STATEMENT_MAX = 96 };
+
+struct store {
+	sqlite3 *db;
+	int lock;
+	bool reader;
+	char instance[37], node[65];
+	uint64_t boot, seq;
+	int64_t node_number;
+	struct {
+		const char *sql; /* by address: every text is a literal in one place */
+		sqlite3_stmt *stmt;
+	} cache[STATEMENT_MAX];
+};
+
+/* Prepares (once) and binds: types is a letter a value: i int64_t, t const char *, b const void * and size_t (NULL: NULL).
+ * NULL with *e on failure. The caller steps and gives it to query_end. */
+sqlite3_stmt *query(struct store *s, struct err *e, const char *sql, const char *types, ...);
+void query_end(sqlite3_stmt *q);
+/* A statement without rows. ERR_EXISTS for a broken UNIQUE. changes may be NULL. */
+MUST_USE bool execute(struct store *s, struct err *e, int *changes, const char *sql, const char *types, ...);
+/* Steps to the next row: 1 there is one, 0 the end, -1 failed with *e. */
+int step(struct store *s, sqlite3_stmt *q, struct err *e);
+bool sql_fail(struct store *s, struct err *e, const char *what);
+
+/* Columns. */
+void col_text(sqlite3_stmt *q, int i, char *out, size_t size);
+size_t col_blob(sqlite3_stmt *q, int i, void *out, size_t size);
+
+#define AUTO_QUERY __attribute__((cleanup(query_end_)))  sqlite3_stmt
+static inline void query_end_(sqlite3_stmt **q)
+{
+	if (*q != NULL)
+		query_end(*q);
+}
+
+#endif
