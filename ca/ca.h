@@ -23,9 +23,9 @@ enum ca_op { /* frame types */
 	CA_AUTHORITY_CREATE, /* ask: ca_create; provisioning only; answer CA_OK: ca_created */
 	CA_RESPONDER_CREATE, /* ask: ca_issue without CSR, profile ocsp; makes a key; answer CA_OK: ca_created */
 	CA_ISSUE,            /* ask: ca_issue; answer CA_OK: the certificate, DER */
-	CA_CRL_BEGIN,        /* ask: ca_crl; answer CA_OK: the first octets of the CertificateList */
-	CA_CRL_ENTRIES,      /* ask: ca_crl_entries; answer CA_OK: the octets to append */
-	CA_CRL_END,          /* ask: empty; answer CA_OK: the last octets */
+	CA_CRL_BEGIN,        /* ask: ca_crl; answer CA_OK: the first octets of the tbsCertList */
+	CA_CRL_ENTRIES,      /* ask: crl_entry one after another; answer CA_OK: the octets to append */
+	CA_CRL_END,          /* ask: empty; answer CA_OK: ca_crl_end */
 	CA_OCSP,             /* ask: ca_ocsp; answer CA_OK: an OCSPResponse, DER */
 	CA_HSM_LIST,         /* ask: empty; answer CA_OK: a record per key, each as span */
 	CA_HSM_TEST,         /* ask: empty; signs and verifies with every authority's key; answer CA_OK: record */
@@ -129,6 +129,14 @@ struct ca_crl {
 };
 void ca_crl_put(struct buf *b, const struct ca_crl *c);
 MUST_USE bool ca_crl_get(struct span body, struct ca_crl *c, struct err *e);
+
+/* The length of the whole is known only with the signature: `head` goes in front of all that came before, `tail`
+ * behind it. */
+struct ca_crl_end {
+	struct span head, tail;
+};
+void ca_crl_end_put(struct buf *b, const struct ca_crl_end *c);
+MUST_USE bool ca_crl_end_get(struct span body, struct ca_crl_end *c, struct err *e);
 
 struct crl_entry {
 	struct serial serial;
