@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 
-enum { CA_PROFILE_MAX = 64, CA_AUTHORITY_MAX = 32, CA_QUEUE_MAX = 4096, LINT_VERSION = 1 };
+enum { CA_PROFILE_MAX = 64, CA_AUTHORITY_MAX = 32, CA_QUEUE_MAX = 4096, CA_WORKER_MAX = 64, LINT_VERSION = 1 };
 
 /* A key that signs, with what verifies it. */
 struct signer {
