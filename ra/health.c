@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ra/internal.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+
+static void check(struct ra_health *h, const char *name, bool ok, const char *detail)
+{
+	struct ra_check *c;
+
+	if (h->n == RA_CHECK_MAX)
+		return;
+	c = &h->check[h->n++];
+	snprintf(c->name, sizeof c->name, "%s", name);
+	c->ok = ok;
+	snprintf(c->detail, sizeof c->detail, "%.199s", detail);
+	h->ready = h->ready && ok;
+}
+
+static bool crls_fresh(struct ra *ra, char detail[128])
+{
+	char until[32];
+
+	for (size_t i = 0; i < ra->gen_n; i++) {
+		clock_rfc3339_s(ra->gens[i].crl_next, until, sizeof until);
+		if (ra->gens[i].crl_next <= ra->now) {
+			snprintf(detail, 128, "the CRL of %s ran out on %s; caduceus crl publish", ra->gens[i].name,
+			         ra->gens[i].crl_next != 0 ? until : "its first day");
+			return false;
+		}
+	}
+	snprintf(detail, 128, "ok");
+	return true;
+}
+
+void health_fill(struct ra *ra, struct ra_health *h)
+{
+	bool fresh = ra->ca_state_at != 0 && ra->mono - ra->ca_state_at < 6 * US_PER_SECOND;
+	char detail[128];
+
+	h->ready = true;
+	h->n = 0;
+	check(h, "database", ra->store_ok, ra->store_ok ? "ok" : "the last commit failed; look at disk and log");
+	check(h, "audit", ra->audit_ok, ra->audit_ok ? "ok" : "the last record could not be written");
+	check(h, "signer", ra->setup_phase == 3, ra->setup_phase == 3 ? "ok" : "ca is starting or restarting");
+	check(h, "hsm", fresh && ra->ca_state.hsm_up, fresh ? ra->ca_state.hsm_up ? "ok" : ra->ca_state.hsm_text : "no word from ca yet");
+	check(h, "va", ra->va_subscribed && !ra->va_snapshot, ra->va_subscribed ? ra->va_snapshot ? "catching up" : "ok" : "va is starting or restarting");
+	bool good = crls_fresh(ra, detail);
+	check(h, "crl", good, detail);
+	/* 2026: before this program was written, so the clock is not set. */
+	check(h, "clock", ra->now > INT64_C(1767225600) * US_PER_SECOND, ra->now > INT64_C(1767225600) * US_PER_SECOND ? "ok" : "the clock is not set");
+}
+
+void health_request(struct ra *ra, const struct in *in)
+{
+	AUTO_FREE struct ra_health *h = mem_new(sizeof *h);
+	AUTO_BUF body = { 0 };
+
+	health_fill(ra, h);
+	ra_health_put(&body, h);
+	answer(ra, in->port, in->f.id, RA_OK, span_of(&body));
+}

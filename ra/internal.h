@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside ra/: one struct, one thread, one transaction a turn. */
+#ifndef CADUCEUS_RA_INTERNAL_H
+#define CADUCEUS_RA_INTERNAL_H
+
+#include "ca/ca.h"
+#include "crl/status.h"
+#include "ra/audit.h"
+#include "ra/limiter.h"
+#include "ra/policy.h"
+#include "ra/ra.h"
+#include "store/store.h"
+
+enum { RA_OUTSTANDING = 1024, RA_GEN_MAX = 32, RA_PROFILE_MAX = 48, RA_WAIT_MAX = 256 };
+
+/* A profile in force. */
+struct active {
+	uint8_t digest[32];
+	struct profile p;
+	bool accepted;      /* ca said so, this time */
+	int64_t loaded;
+};
+
+/* What ca is asked for, until it answers. */
+enum work_kind {
+	WORK_NONE = 0,
+	WORK_LEAF,          /* CA_ISSUE for a device, an officer or our own TLS */
+	WORK_RESPONDER,     /* CA_RESPONDER_CREATE */
+	WORK_AUTHORITY,     /* CA_AUTHORITY_CREATE */
+	WORK_SETUP,         /* PROFILE_PUT, AUTHORITY_PUT, RESPONDER_PUT */
+	WORK_STATE,         /* CA_STATE */
+	WORK_CRL,           /* a step of the CRL job */
+	WORK_HSM,           /* CA_HSM_LIST, CA_HSM_TEST for an officer */
+};
+enum leaf_origin { LEAF_EST, LEAF_OFFICER, LEAF_TLS };
+
+struct leaf {
+	enum leaf_origin origin;
+	struct ra_source source;
+	char actor[256];
+	const char *auth;          /* static text */
+	const char *event;         /* static text */
+	int64_t subject, credential;
+	struct certificate row;
+	bool wrapped, chain, clamped, retried, waiting; /* waiting: for a ca that comes back */
+	unsigned ignored;
+};
+
+struct work {
+	enum work_kind kind;
+	uint32_t generation;
+	uint16_t type;             /* frame type to ca */
+	enum ra_port port;         /* who waits; id 0: nobody */
+	uint64_t client;
+	int64_t deadline;          /* mono us */
+	int64_t ref;               /* generation concerned */
+	struct serial serial;      /* with an open intent; n 0: none */
+	struct leaf *leaf;
+	struct buf ask;            /* WORK_LEAF: struct ca_issue encoded, to be asked again under a new serial */
+	char verb[32];
+	int setup;                 /* WORK_SETUP: index of the profile; else -1 */
+};
+
+/* A frame that goes out after the commit. */
+struct out {
+	enum ra_port port;
+	struct frame f;
+	struct buf body;
+	struct work *work;         /* to ca: whose it is */
+};
+
+struct in {
+	enum ra_port port;
+	struct frame f;
+	struct buf body;
+};
+
+/* An officer's revocation that waits for va. */
+struct waiter {
+	uint64_t client;           /* 0 free */
+	uint64_t seq;
+	int64_t deadline;
+	struct buf row;
+	char name[24];
+};
+
+struct crl_work {
+	bool active, collecting;
+	int64_t ref;
+	struct ca_gen gen;
+	uint64_t number, entries, body_n;
+	int64_t this_update, next_update;
+	struct serial after;
+	int entries_fd, body_fd;
+	uint64_t client;           /* an officer waits, 0 nobody */
+	char actor[64];
+};
+
+struct ra {
+	struct ra_config c;
+	const struct config *config;
+	int64_t now, mono;         /* of this turn */
+	char organization[65];
+
+	struct generation gens[RA_GEN_MAX];
+	struct buf gen_cert[RA_GEN_MAX], responder_cert[RA_GEN_MAX];
+	size_t gen_n;
+	struct active profiles[RA_PROFILE_MAX];
+	size_t profile_n;
+
+	struct in *in;
+	size_t in_n, in_cap;
+	struct out *out;
+	size_t out_n, out_cap;
+	struct work work[RA_OUTSTANDING];
+	unsigned outstanding;
+	uint32_t work_hint;
+
+	bool up[RA_PORT_COUNT];
+	int setup_left, setup_phase; /* phase 0 none, 1 profiles and authorities, 2 responders, 3 done: ca is ready */
+	bool provisioning;           /* a step of provisioning waits for ca */
+	struct ca_state ca_state;
+	int64_t ca_state_at, ca_asked_at;
+
+	bool va_subscribed, va_snapshot;
+	int64_t va_after_ref;
+	struct serial va_after;
+	uint64_t va_sent, va_seen;
+	uint64_t va_head[RA_WAIT_MAX];
+	size_t va_head_n;
+
+	struct waiter wait[RA_WAIT_MAX];
+	struct crl_work crl;
+	uint32_t crl_due;          /* bit per index of gens: make one now */
+	char crl_why[32][32];
+	uint64_t crl_client[RA_GEN_MAX];
+	int64_t renewed_at;
+	struct limiter *limiter;
+	bool audit_ok, store_ok;
+	char last_failure[256];
+};
+
+/* ra.c */
+struct work *work_new(struct ra *ra, enum work_kind kind, uint16_t type, int64_t deadline, struct err *e);
+void work_free(struct ra *ra, struct work *w);
+void ask_ca(struct ra *ra, struct work *w, struct span body);
+void answer(struct ra *ra, enum ra_port port, uint64_t client, uint16_t type, struct span body);
+void answer_error(struct ra *ra, enum ra_port port, uint64_t client, const struct err *e);
+void tell(struct ra *ra, enum ra_port port, uint16_t type, struct span body);
+struct generation *gen_by_ref(struct ra *ra, int64_t ref);
+struct generation *gen_newest(struct ra *ra, const char *name);
+size_t gen_index(const struct ra *ra, const struct generation *g);
+const struct active *profile_active(const struct ra *ra, const char *name);
+const struct active *profile_by_digest(const struct ra *ra, const uint8_t digest[32]);
+MUST_USE bool gens_load(struct ra *ra, struct err *e);
+MUST_USE bool profiles_load(struct ra *ra, struct err *e);
+/* A record in this turn's transaction; failing makes the turn fail. */
+void audit(struct ra *ra, const struct audit_event *ev);
+/* Draws a serial of X509-01's form and records the intent; collisions draw again. */
+MUST_USE bool intent_make(struct ra *ra, int64_t ref, int64_t subject, const char *purpose, struct serial *out, struct err *e);
+
+/* enroll.c */
+void enroll_request(struct ra *ra, const struct in *in);
+void tls_request(struct ra *ra, const struct in *in);
+void refused_notice(struct ra *ra, const struct in *in);
+
+/* issue.c: the one path. */
+struct issue_order {
+	enum leaf_origin origin;
+	enum ra_port port;
+	uint64_t client;
+	int64_t deadline;
+	const struct active *profile;
+	const struct csr *csr;
+	struct span csr_der;
+	const struct grant *grant;
+	int64_t subject, credential;
+	const uint8_t *request_key;  /* NULL none */
+	const struct ra_source *source;
+	const char *actor, *auth, *event;
+	bool chain;
+};
+MUST_USE bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e);
+void issue_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
+void issue_ca_lost(struct ra *ra, struct work *w);
+void issue_ca_back(struct ra *ra);
+/* The answer with a certificate (and chain). */
+void issue_deliver(struct ra *ra, enum ra_port port, uint64_t client, enum leaf_origin origin, const struct certificate *row,
+                   struct span der, bool wrapped, bool chain);
+bool issue_pending_same(struct ra *ra, const uint8_t key[32]);
+unsigned issue_pending_uses(struct ra *ra, int64_t credential);
+
+/* setup.c: ca's tables, provisioning, renewal. */
+void setup_begin(struct ra *ra);
+void setup_responder(struct ra *ra, const struct generation *g);
+void setup_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
+void provision_continue(struct ra *ra);
+void provision_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
+void renew_due(struct ra *ra);
+void import_profiles(struct ra *ra);
+MUST_USE bool profile_take(struct ra *ra, const struct profile *p, const char *actor, uint8_t digest[32], uint8_t before[32],
+                           struct err *e);
+void trust_files(struct ra *ra);
+
+/* crl_job.c */
+void crl_request(struct ra *ra, const struct generation *g, uint64_t client, const char *actor);
+void crl_continue(struct ra *ra);
+void crl_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
+void crl_abort(struct ra *ra, const char *why);
+
+/* feed.c */
+void feed_frame(struct ra *ra, const struct in *in);
+void feed_continue(struct ra *ra);
+void feed_authority(struct ra *ra, const struct generation *g);
+void feed_crl(struct ra *ra, const struct generation *g, uint64_t number, int64_t this_update, int64_t next_update);
+
+/* revoke.c */
+MUST_USE bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_reason reason, const char *actor,
+                                 const struct ra_source *source, uint64_t *seq, struct err *e);
+void waiters_continue(struct ra *ra);
+void wait_for_va(struct ra *ra, uint64_t client, uint64_t seq, const char *name, struct span row);
+
+/* health.c */
+void health_request(struct ra *ra, const struct in *in);
+void health_fill(struct ra *ra, struct ra_health *h);
+
+/* officer.c */
+void officer_request(struct ra *ra, const struct in *in);
+void officer_hsm_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
+void officer_rows(struct ra *ra, uint64_t client, const char *name, bool list, const char *next, uint32_t n, struct span rows);
+void officer_certificate_row(struct buf *b, const struct certificate *c, int64_t now, bool whole, struct span der);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Revocation, and the officer's wait until va has applied it: a second at most, and the answer says who has. */
+#include "ra/internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <string.h>
+
+static bool allowed(struct ra *ra, const struct certificate *c, enum crl_reason reason, struct err *e)
+{
+	const struct active *p = profile_by_digest(ra, c->profile_digest);
+
+	if (p == NULL)
+		p = profile_active(ra, c->profile);
+	if (reason == REASON_HOLD && (p == NULL || !p->p.hold_allowed))
+		return err_set(e, ERR_POLICY, "profile %s does not allow certificateHold", c->profile);
+	if (c->status == STORE_REVOKED && c->reason != REASON_HOLD && c->reason != reason)
+		return err_set(e, ERR_CONFLICT, "the certificate is revoked already (%s)", crl_reason_name((enum crl_reason)c->reason));
+	return true;
+}
+
+bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_reason reason, const char *actor,
+                        const struct ra_source *source, uint64_t *seq, struct err *e)
+{
+	struct audit_event ev = { .event = reason == REASON_HOLD ? "cert.hold" : "cert.revoke", .outcome = "success", .actor = actor,
+		                  .auth = "local", .source = source, .object_type = "certificate" };
+	struct serial s = { .n = (uint8_t)c->serial_n };
+	struct generation *g = gen_by_ref(ra, c->ref);
+	char text[2 * SERIAL_MAX + 1];
+
+	if (!allowed(ra, c, reason, e))
+		return false;
+	*seq = c->seq;
+	if (c->status == STORE_REVOKED && c->reason == reason)
+		return true;
+	memcpy(s.v, c->serial, c->serial_n);
+	serial_text(&s, text, sizeof text);
+	if (!store_status_set(ra->c.store, c->ref, (struct span){ c->serial, c->serial_n }, STORE_REVOKED, (uint8_t)reason, ra->now, seq, e))
+		return false;
+	/* X509-39: refused for ever, on every protocol. */
+	if (reason == REASON_KEY_COMPROMISE && !store_key_block(ra->c.store, c->spki, text, ra->now, e))
+		return false;
+	if (reason == REASON_KEY_COMPROMISE || reason == REASON_CA_COMPROMISE)
+		crl_request(ra, g, 0, actor);
+	ev.object = text;
+	audit_detail(&ev, "reason", crl_reason_name(reason));
+	audit_detail(&ev, "ca", c->ca);
+	audit_detail(&ev, "subject", c->dn);
+	audit(ra, &ev);
+	return true;
+}
+
+static void release(struct ra *ra, struct waiter *w, bool confirmed)
+{
+	AUTO_BUF rows = { 0 };
+
+	record_list(&w->row, "confirmed", confirmed ? "va" : "");
+	wr_span(&rows, w->row.p, w->row.n);
+	officer_rows(ra, w->client, w->name, false, "", 1, span_of(&rows));
+	buf_free(&w->row);
+	w->client = 0;
+}
+
+void wait_for_va(struct ra *ra, uint64_t client, uint64_t seq, const char *name, struct span row)
+{
+	for (size_t i = 0; i < RA_WAIT_MAX; i++) {
+		struct waiter *w = &ra->wait[i];
+
+		if (w->client != 0)
+			continue;
+		*w = (struct waiter){ .client = client, .seq = seq, .deadline = ra->mono + US_PER_SECOND };
+		strncpy(w->name, name, sizeof w->name - 1);
+		buf_add(&w->row, row.p, row.n);
+		return;
+	}
+	struct waiter now = { .client = client };
+
+	strncpy(now.name, name, sizeof now.name - 1);
+	buf_add(&now.row, row.p, row.n);
+	release(ra, &now, false);
+}
+
+void waiters_continue(struct ra *ra)
+{
+	for (size_t i = 0; i < RA_WAIT_MAX; i++) {
+		struct waiter *w = &ra->wait[i];
+
+		if (w->client == 0)
+			continue;
+		if (ra->va_seen >= w->seq)
+			release(ra, w, true);
+		else if (ra->mono >= w->deadline)
+			release(ra, w, false);
+	}
+}
