@@ -193,6 +193,7 @@ unsigned issue_pending_uses(struct ra *ra, int64_t credential);
 
 /* setup.c: ca's tables, provisioning, renewal. */
 void setup_begin(struct ra *ra);
+void setup_profile(struct ra *ra, const char *name);
 void setup_responder(struct ra *ra, const struct generation *g);
 void setup_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
 void provision_continue(struct ra *ra);

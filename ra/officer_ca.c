@@ -271,8 +271,7 @@ bool profile_load_verb(struct call *c, struct err *e)
 	/* The file follows, so that the next start finds the same. */
 	if (!file_write_atomic(path, text.p, text.n, 0644, e))
 		return false;
-	if (c->ra->setup_phase == 3)
-		setup_begin(c->ra);
+	setup_profile(c->ra, p->name);
 	record_text(&row, "name", p->name);
 	hex_put(hex, digest, 32);
 	record_text(&row, "sha256", hex);

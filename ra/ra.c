@@ -81,10 +81,22 @@ static bool take_profile_row(void *arg, const struct profile_row *row, struct sp
 	return true;
 }
 
+/* What ca has accepted before stays accepted. */
 bool profiles_load(struct ra *ra, struct err *e)
 {
+	struct active *was = mem_array(RA_PROFILE_MAX, sizeof *was);
+	size_t was_n = ra->profile_n;
+	bool good;
+
+	memcpy(was, ra->profiles, sizeof ra->profiles);
 	ra->profile_n = 0;
-	return store_profile_list(ra->c.store, true, take_profile_row, ra, e);
+	good = store_profile_list(ra->c.store, true, take_profile_row, ra, e);
+	for (size_t i = 0; i < ra->profile_n; i++)
+		for (size_t k = 0; k < was_n; k++)
+			if (memcmp(ra->profiles[i].digest, was[k].digest, 32) == 0)
+				ra->profiles[i].accepted = was[k].accepted;
+	free(was);
+	return good;
 }
 
 /* --- Work */

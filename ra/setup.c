@@ -63,6 +63,13 @@ static void put_profile(struct ra *ra, size_t i)
 	ask_setup(ra, CA_PROFILE_PUT, (int)i, span_of(&body));
 }
 
+void setup_profile(struct ra *ra, const char *name)
+{
+	for (size_t i = 0; ra->setup_phase != 0 && i < ra->profile_n; i++)
+		if (strcmp(ra->profiles[i].p.name, name) == 0)
+			put_profile(ra, i);
+}
+
 static void next_phase(struct ra *ra)
 {
 	while (ra->setup_left == 0 && ra->setup_phase < 3) {

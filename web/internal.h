@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside web/. */
+#ifndef CADUCEUS_WEB_INTERNAL_H
+#define CADUCEUS_WEB_INTERNAL_H
+
+#include "web/web.h"
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A connection, from accept to close: for the deadline. */
+struct conn {
+	struct conn *prev, *next;
+	int fd;
+	int64_t since;   /* mono us: accept, or the end of the last request */
+	bool busy;       /* a request is with another role: its own deadline holds */
+};
+
+struct web {
+	struct web_config c;
+	struct route *routes;
+	struct MHD_Daemon *mhd;
+	_Atomic bool stopping;
+
+	pthread_mutex_t lock;
+	struct conn *conns;
+	pthread_t reaper;
+	pthread_cond_t reaper_wake;
+
+	pthread_rwlock_t tls_lock;
+	struct tls_key *tls_key;
+	_Atomic unsigned under_way;
+};
+
+/* One request while it is handled. In pool mode the answer may come after the client has gone. */
+struct exchange {
+	struct web *w;
+	struct MHD_Connection *connection;
+	struct request q;
+	struct response r;
+	const struct route *route;
+	struct buf body;
+	char method[16];
+	char *path, *query;
+	struct buf chain[WEB_CHAIN_MAX];
+	int64_t began;
+	bool begun, refused, suspended, answered, asked;
+	struct ask ask;
+	struct answer answer;
+	struct buf answer_body;
+	struct conn *conn;
+};
+
+/* tls.c */
+struct tls_key {
+	_Atomic int refs;
+	EVP_PKEY *evp;
+	gnutls_privkey_t priv;
+	gnutls_pcert_st pcert[WEB_CHAIN_MAX];
+	unsigned n;
+};
+struct tls_key *tls_key_hold(struct web *w);
+int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *n,
+                 gnutls_ocsp_data_st **ocsp, unsigned *ocsp_n, gnutls_privkey_t *key, unsigned *flags);
+extern const char *const tls_priorities;
+void tls_prepare(struct web *w, gnutls_session_t session);
+void tls_chain(struct exchange *x, gnutls_session_t session);
+
+/* request.c */
+/* False: *r is the refusal. */
+bool request_head(struct exchange *x);
+
+/* reaper.c */
+struct conn *reaper_add(struct web *w, int fd);
+void reaper_remove(struct web *w, struct conn *c);
+void reaper_done(struct web *w, struct conn *c); /* a request has been completed */
+void reaper_busy(struct web *w, struct conn *c, bool busy);
+bool reaper_start(struct web *w);
+void reaper_stop(struct web *w);
+unsigned reaper_cut_all(struct web *w); /* how many are left */
+
+/* router.c: pure */
+const struct route *route_find(const struct route *routes, size_t n, const char *path);
+
+#endif
