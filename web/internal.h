@@ -18,6 +18,7 @@ struct conn {
 	int fd;
 	int64_t since;   /* mono us: accept, or the end of the last request */
 	bool busy;       /* a request is with another role: its own deadline holds */
+	struct tls_key *key; /* held from the hello to the end: the old generation outlives a reload */
 };
 
 struct web {
@@ -67,7 +68,7 @@ struct tls_key *tls_key_hold(struct web *w);
 int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *n,
                  gnutls_ocsp_data_st **ocsp, unsigned *ocsp_n, gnutls_privkey_t *key, unsigned *flags);
 extern const char *const tls_priorities;
-void tls_prepare(struct web *w, gnutls_session_t session);
+void tls_prepare(struct tls_key *k, gnutls_session_t session);
 void tls_chain(struct exchange *x, gnutls_session_t session);
 
 /* request.c */

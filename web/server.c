@@ -38,24 +38,24 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context, e
 {
 	struct web *w = arg;
 	const union MHD_ConnectionInfo *i;
+	struct conn *conn = *context;
 	int one = 1;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*context = reaper_add(w, fd_of(c));
+		*context = conn = reaper_add(w, fd_of(c));
 		/* Without it small writes meet delayed acknowledgements: 40 ms. Fails harmlessly on local sockets. */
 		setsockopt(fd_of(c), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 		i = w->c.tls ? MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
-		if (i != NULL)
-			tls_prepare(w, i->tls_session);
+		if (i != NULL) {
+			conn->key = tls_key_hold(w);
+			tls_prepare(conn->key, i->tls_session);
+		}
 		return;
 	}
-	i = w->c.tls ? MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
-	if (i != NULL) {
-		tls_key_free(gnutls_session_get_ptr(i->tls_session));
-		gnutls_session_set_ptr(i->tls_session, NULL);
+	if (conn != NULL) {
+		tls_key_free(conn->key);
+		reaper_remove(w, conn);
 	}
-	if (*context != NULL)
-		reaper_remove(w, *context);
 	*context = NULL;
 }
 

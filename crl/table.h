@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Status of every serial, in memory: open addressing over whole serials, so that no two can be taken for one another,
+ * with a keyed hash, so that nobody can aim at one bucket. Many readers, one writer. */
+#ifndef CADUCEUS_CRL_TABLE_H
+#define CADUCEUS_CRL_TABLE_H
+
+#include "crl/status.h"
+
+struct table;
+struct table *table_new(void);
+void table_free(struct table *t);
+/* The higher sequence wins; returns whether the entry is now in force. Writer only. */
+bool table_put(struct table *t, const struct status_entry *en);
+bool table_get(struct table *t, uint32_t ref, const struct serial *s, struct status_entry *out);
+uint64_t table_count(struct table *t);
+void table_clear(struct table *t);
+/* SipHash-2-4 under a key of this process. */
+uint64_t keyed_hash(const uint64_t key[2], const void *p, size_t n);
+
+#endif
