@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { CERT_EXT_MAX = 64, PATH_LEN_MAX = 255 };
+
 void serial_text(const struct serial *s, char *out, size_t size)
 {
 	if (size < 2 * (size_t)s->n + 1)
@@ -33,6 +35,14 @@ static bool malformed(struct err *e, const char *where)
 	return err_set(e, ERR_BAD_CERT, "the certificate is malformed (%s)", where);
 }
 
+/* key.h speaks of requests; here it is the certificate that is refused. */
+static bool as_bad_cert(struct err *e)
+{
+	if (e != NULL)
+		e->kind = ERR_BAD_CERT;
+	return err_in(e, "the certificate");
+}
+
 static void take_key_id(struct span *out, struct der value, bool authority)
 {
 	if (!authority) {
@@ -50,9 +60,12 @@ static bool take_constraints(struct cert *c, struct der value)
 
 	if (der_peek(&in) == DER_BOOLEAN)
 		c->is_ca = der_bool(&in);
-	if (der_peek(&in) == DER_INTEGER)
-		c->path_len = (int)der_uint(&in);
-	return der_done(&in);
+	if (der_peek(&in) == DER_INTEGER) {
+		uint64_t n = der_uint(&in);
+
+		c->path_len = n > PATH_LEN_MAX ? PATH_LEN_MAX : (int)n;
+	}
+	return der_done(&in) && der_done(&value);
 }
 
 static bool take_usage(struct cert *c, struct der value)
@@ -77,30 +90,19 @@ static bool take_eku(struct cert *c, struct der value)
 		if (c->eku_n < CERT_EKU_MAX && der_oid_text(oid, c->eku[c->eku_n], sizeof c->eku[0]))
 			c->eku_n++;
 	}
-	return !in.bad;
+	return !in.bad && der_done(&value);
 }
 
-/* Names of kinds that we don't issue may stand in foreign certificates: then the list is left empty. */
-static void take_san(struct cert *c, struct der value)
+static bool take_san(struct cert *c, struct der value)
 {
 	struct span names = der_span(&value, DER_SEQUENCE);
 
 	c->has_san = true;
-	if (value.bad || !san_list_parse(&c->san, names, NULL))
-		c->san.n = 0;
+	return der_done(&value) && san_list_parse_foreign(&c->san, names);
 }
 
-static bool take_extension(struct cert *c, struct der *list, struct err *e)
+static bool take_known(struct cert *c, struct span oid, struct der value, struct err *e)
 {
-	struct der ext = der_in(list, DER_SEQUENCE), value;
-	struct span oid = der_span(&ext, DER_OID), octets;
-
-	if (der_peek(&ext) == DER_BOOLEAN)
-		(void)der_bool(&ext);
-	octets = der_span(&ext, DER_OCTETS);
-	if (!der_done(&ext))
-		return malformed(e, "an extension");
-	value = der_of_span(octets);
 	if (oid.n != 3 || oid.p[0] != 0x55 || oid.p[1] != 0x1d)
 		return true;
 	switch (oid.p[2]) {
@@ -110,8 +112,7 @@ static bool take_extension(struct cert *c, struct der *list, struct err *e)
 	case 15:
 		return take_usage(c, value) || malformed(e, "keyUsage");
 	case 17:
-		take_san(c, value);
-		return true;
+		return take_san(c, value) || malformed(e, "subjectAltName");
 	case 19:
 		return take_constraints(c, value) || malformed(e, "basicConstraints");
 	case 35:
@@ -124,9 +125,31 @@ static bool take_extension(struct cert *c, struct der *list, struct err *e)
 	}
 }
 
+/* RFC 5280, 4.2: no extension twice; what stands there twice may be read differently by another. */
+static bool take_extension(struct cert *c, struct der *list, struct span seen[CERT_EXT_MAX], size_t *n, struct err *e)
+{
+	struct der ext = der_in(list, DER_SEQUENCE);
+	struct span oid = der_span(&ext, DER_OID), octets;
+
+	if (der_peek(&ext) == DER_BOOLEAN)
+		(void)der_bool(&ext);
+	octets = der_span(&ext, DER_OCTETS);
+	if (!der_done(&ext))
+		return malformed(e, "an extension");
+	if (*n == CERT_EXT_MAX)
+		return malformed(e, "too many extensions");
+	for (size_t i = 0; i < *n; i++)
+		if (span_equal(seen[i], oid))
+			return malformed(e, "an extension that stands there twice");
+	seen[(*n)++] = oid;
+	return take_known(c, oid, der_of_span(octets), e);
+}
+
 static bool take_extensions(struct cert *c, struct der *tbs, struct err *e)
 {
 	struct der wrap, list;
+	struct span seen[CERT_EXT_MAX];
+	size_t n = 0;
 
 	/* issuerUniqueID and subjectUniqueID: read over. */
 	for (int tag = DER_CONTEXT | 1; tag <= (DER_CONTEXT | 2); tag++)
@@ -139,7 +162,7 @@ static bool take_extensions(struct cert *c, struct der *tbs, struct err *e)
 	if (!der_done(tbs) || !der_done(&wrap))
 		return malformed(e, "extensions");
 	while (!der_empty(&list))
-		if (!take_extension(c, &list, e))
+		if (!take_extension(c, &list, seen, &n, e))
 			return false;
 	return !list.bad || malformed(e, "extensions");
 }
@@ -148,8 +171,11 @@ static bool take_serial(struct serial *out, struct span s)
 {
 	if (s.n == 0 || (s.p[0] & 0x80) != 0)
 		return false;
-	if (s.p[0] == 0 && s.n > 1)
+	if (s.p[0] == 0 && s.n > 1) {
+		if ((s.p[1] & 0x80) == 0) /* X.690, 8.3.2: not the shortest form */
+			return false;
 		s.p++, s.n--;
+	}
 	if (s.n > SERIAL_MAX)
 		return false;
 	out->n = (uint8_t)s.n;
@@ -157,7 +183,7 @@ static bool take_serial(struct serial *out, struct span s)
 	return true;
 }
 
-static bool take_tbs(struct cert *c, struct err *e)
+static bool take_tbs(struct cert *c, struct span alg, struct err *e)
 {
 	struct der whole = der_of_span(c->tbs), tbs = der_in(&whole, DER_SEQUENCE), version, validity;
 
@@ -165,7 +191,9 @@ static bool take_tbs(struct cert *c, struct err *e)
 		return malformed(e, "not version 3");
 	if (!take_serial(&c->serial, der_span(&tbs, DER_INTEGER)))
 		return malformed(e, "serial number");
-	(void)der_whole(&tbs, DER_SEQUENCE);
+	/* RFC 5280, 4.1.1.2: the algorithm that is signed is the one that stands outside. */
+	if (!span_equal(der_whole(&tbs, DER_SEQUENCE), alg))
+		return malformed(e, "two signature algorithms");
 	c->issuer = der_whole(&tbs, DER_SEQUENCE);
 	validity = der_in(&tbs, DER_SEQUENCE);
 	c->not_before = der_time(&validity);
@@ -174,7 +202,9 @@ static bool take_tbs(struct cert *c, struct err *e)
 	c->spki = der_whole(&tbs, DER_SEQUENCE);
 	if (tbs.bad || !der_done(&validity))
 		return malformed(e, "tbsCertificate");
-	return key_parse(&c->key, c->spki, e) && take_extensions(c, &tbs, e);
+	if (!key_parse(&c->key, c->spki, e))
+		return as_bad_cert(e);
+	return take_extensions(c, &tbs, e);
 }
 
 static void clear(struct cert *c)
@@ -201,12 +231,9 @@ bool cert_parse(struct cert *c, const uint8_t *der, size_t len, struct err *e)
 	c->signature = der_bits(&in, NULL);
 	if (!der_done(&in) || !der_done(&d))
 		return malformed(e, "outer structure");
-	if (!sig_alg_parse(&c->alg, alg, e)) {
-		if (e != NULL)
-			e->kind = ERR_BAD_CERT;
-		return false;
-	}
-	return take_tbs(c, e);
+	if (!sig_alg_parse(&c->alg, alg, e))
+		return as_bad_cert(e);
+	return take_tbs(c, alg, e);
 }
 
 bool cert_has_eku(const struct cert *c, const char *dotted)

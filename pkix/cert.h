@@ -48,7 +48,8 @@ MUST_USE bool trust_new(struct trust **out, const struct span *roots, size_t roo
 void trust_free(struct trust *t);
 enum trust_purpose { TRUST_CLIENT, TRUST_SERVER, TRUST_ANY };
 /* ERR_BAD_CERT with a reason for the person who asked: expired on DATE, not yet valid, not issued by this authority,
- * not for client authentication. chain: the peer's further certificates, untrusted, at most 8. */
+ * not for client authentication. A leaf without EKU, or an authority's own certificate, is refused unless purpose is
+ * TRUST_ANY. chain: the peer's further certificates; not looked at, for all issuers that count are in the trust. */
 MUST_USE bool trust_check(const struct trust *t, struct span leaf, const struct span *chain, size_t chain_n,
                           int64_t now, enum trust_purpose purpose, struct err *e);
 AUTO_STRUCT_DEFINE(trust, trust_free)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { OID_OCTETS_MAX = 63, ATTRIBUTE_MAX = 16 };
+
 /* Content octets of the OIDs that matter in a request. */
 static const uint8_t oid_extension_request[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e };
 static const uint8_t oid_ms_extension_request[] = { 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x0e };
@@ -19,6 +21,13 @@ static bool is(struct span oid, const uint8_t *want, size_t n)
 static bool malformed(struct err *e, const char *where)
 {
 	return err_set(e, ERR_BAD_CSR, "the request is malformed (%s); it must be a PKCS#10 request in DER", where);
+}
+
+static bool well_formed(struct span oid)
+{
+	char text[256];
+
+	return oid.n <= OID_OCTETS_MAX && der_oid_text(oid, text, sizeof text);
 }
 
 static bool take_basic_constraints(struct csr *c, struct der value, struct err *e)
@@ -81,11 +90,13 @@ static bool take_known(struct csr *c, uint8_t which, struct der value, struct er
 		return take_san(c, value, e);
 	case 19:
 		return take_basic_constraints(c, value, e);
-	case 30:
+	case 30: /* nameConstraints, policyConstraints, inhibitAnyPolicy */
 	case 36:
+	case 54:
 		c->asks_constraints = true;
 		return true;
-	case 32:
+	case 32: /* certificatePolicies, policyMappings */
+	case 33:
 		c->asks_policies = true;
 		return true;
 	case 37:
@@ -103,7 +114,7 @@ static bool take_extension(struct csr *c, struct der *list, struct err *e)
 	if (der_peek(&ext) == DER_BOOLEAN && !der_bool(&ext))
 		return malformed(e, "an encoded FALSE");
 	value = der_span(&ext, DER_OCTETS);
-	if (!der_done(&ext))
+	if (!der_done(&ext) || !well_formed(oid))
 		return malformed(e, "a requested extension");
 	for (size_t i = 0; i < c->ext_n; i++)
 		if (span_equal(c->ext_oid[i], oid))
@@ -130,15 +141,23 @@ static bool take_extensions(struct csr *c, struct der *values, struct err *e)
 
 static bool take_attributes(struct csr *c, struct der attributes, struct err *e)
 {
-	bool extensions = false, challenge = false;
+	bool extensions = false;
+	struct span seen[ATTRIBUTE_MAX];
+	size_t n = 0;
 
 	while (!der_empty(&attributes)) {
 		struct der one = der_in(&attributes, DER_SEQUENCE);
 		struct span oid = der_span(&one, DER_OID);
 		struct der values = der_in(&one, DER_SET);
 
-		if (!der_done(&one) || der_empty(&values))
+		if (!der_done(&one) || der_empty(&values) || !well_formed(oid))
 			return malformed(e, "an attribute");
+		if (n == ATTRIBUTE_MAX)
+			return malformed(e, "too many attributes");
+		for (size_t i = 0; i < n; i++)
+			if (span_equal(seen[i], oid))
+				return malformed(e, "an attribute that stands there twice");
+		seen[n++] = oid;
 		if (IS(oid, oid_extension_request) || IS(oid, oid_ms_extension_request)) {
 			if (extensions)
 				return malformed(e, "two extension requests");
@@ -146,9 +165,7 @@ static bool take_attributes(struct csr *c, struct der attributes, struct err *e)
 			if (!take_extensions(c, &values, e))
 				return false;
 		} else if (IS(oid, oid_challenge)) {
-			if (challenge)
-				return malformed(e, "two challenge passwords");
-			challenge = c->has_challenge = true;
+			c->has_challenge = true;
 		}
 	}
 	return !attributes.bad || malformed(e, "attributes");

@@ -243,24 +243,49 @@ bool dn_type_parse(const char *word, enum dn_type *out)
 	return false;
 }
 
+/* Octets of the first character of s. */
+static size_t character(const char *s)
+{
+	unsigned char c = (unsigned char)*s;
+
+	return strnlen(s, c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4);
+}
+
+/* RFC 4514, 2.4. False when it does not fit: then it ends before a whole character. */
+static bool put_escaped(char *out, size_t size, size_t *used, const char *value)
+{
+	for (const char *s = value; *s != 0;) {
+		bool escape = strchr(",+\"\\<>;", *s) != NULL || (*s == '#' && s == value);
+		size_t n = character(s);
+
+		if (*used + n + escape >= size)
+			return false;
+		if (escape)
+			out[(*used)++] = '\\';
+		memcpy(out + *used, s, n);
+		*used += n;
+		out[*used] = 0;
+		s += n;
+	}
+	return true;
+}
+
 void dn_text(const struct dn *d, char *out, size_t size)
 {
 	size_t used = 0;
 
 	out[0] = 0;
-	for (size_t i = 0; i < d->n && used + 2 < size; i++) {
+	for (size_t i = 0; i < d->n; i++) {
 		const struct attribute *t = by_type(d->attr[i].type);
+		int put = snprintf(out + used, size - used, "%s%s=", i != 0 ? "," : "", t != NULL ? t->word : "?");
 
-		used += (size_t)snprintf(out + used, size - used, "%s%s=", i != 0 ? "," : "", t != NULL ? t->word : "?");
-		for (const char *s = d->attr[i].value; *s != 0 && used + 3 < size; s++) {
-			/* RFC 4514, 2.4 */
-			if (strchr(",+\"\\<>;", *s) != NULL)
-				out[used++] = '\\';
-			out[used++] = *s;
+		if (put < 0 || (size_t)put >= size - used) {
+			out[used] = 0;
+			return;
 		}
-		if (used >= size)
-			used = size - 1;
-		out[used] = 0;
+		used += (size_t)put;
+		if (!put_escaped(out, size, &used, d->attr[i].value))
+			return;
 	}
 }
 
@@ -283,7 +308,7 @@ void dn_get(struct rd *r, struct dn *d)
 	for (size_t i = 0; i < n && !r->bad; i++) {
 		d->attr[i].type = (enum dn_type)rd_u8(r);
 		rd_text(r, d->attr[i].value, DN_VALUE_MAX);
-		if (by_type(d->attr[i].type) == NULL)
+		if (by_type(d->attr[i].type) == NULL || !text_is_clean_utf8(d->attr[i].value, strlen(d->attr[i].value)))
 			r->bad = true;
 		else
 			d->n++;

@@ -4,6 +4,7 @@
 #include "base/der.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/param_build.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@ AUTO_DEFINE(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
 AUTO_DEFINE(OSSL_PARAM, OSSL_PARAM_free)
 AUTO_DEFINE(BIGNUM, BN_free)
 
-enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, RSA_EXPONENT_MAX = 32 };
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, RSA_EXPONENT_BITS_MAX = 256 };
 
 static const uint8_t oid_ec[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
 static const uint8_t oid_rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01 };
@@ -72,6 +73,8 @@ static bool parse_ec(struct key_info *out, struct der *params, struct err *e)
 		return err_set(e, ERR_BAD_KEY, "EC key on a curve that is not accepted; use P-256, P-384 or P-521");
 	if (out->point.n == 1 + c->octets && (out->point.p[0] == 2 || out->point.p[0] == 3))
 		return err_set(e, ERR_BAD_KEY, "EC key with a compressed point; send it uncompressed");
+	if (out->point.n == 1 && out->point.p[0] == 0)
+		return err_set(e, ERR_BAD_KEY, "EC key that is the point at infinity; make a new key");
 	if (out->point.n != 1 + 2 * (size_t)c->octets || out->point.p[0] != 4)
 		return err_set(e, ERR_BAD_KEY, "EC key whose point is no uncompressed point of its curve");
 	out->type = c->type;
@@ -84,27 +87,35 @@ static bool positive(struct span s)
 	return s.n != 0 && (s.p[0] & 0x80) == 0 && (s.n == 1 || s.p[0] != 0 || (s.p[1] & 0x80) != 0);
 }
 
+static unsigned bit_length(struct span n)
+{
+	unsigned bits;
+
+	while (n.n != 0 && n.p[0] == 0)
+		n.p++, n.n--;
+	bits = (unsigned)n.n * 8;
+	for (unsigned mask = 0x80; n.n != 0 && (n.p[0] & mask) == 0; mask >>= 1)
+		bits--;
+	return bits;
+}
+
 /* X509-35, what can be told without arithmetic. */
 static bool parse_rsa(struct key_info *out, struct der *params, struct err *e)
 {
 	struct der bits = der_of_span(out->point), key = der_in(&bits, DER_SEQUENCE);
 	struct span null = der_span(params, DER_NULL), n = der_span(&key, DER_INTEGER), x = der_span(&key, DER_INTEGER);
-	size_t octets;
 
 	if (!der_done(params) || null.n != 0 || !der_done(&key) || !der_done(&bits) || !positive(n) || !positive(x))
 		return err_set(e, ERR_BAD_KEY, "malformed RSA key");
-	octets = n.n - (n.p[0] == 0);
 	out->type = KEY_RSA;
-	out->bits = (unsigned)octets * 8;
-	for (uint8_t top = n.p[n.p[0] == 0]; (top & 0x80) == 0 && top != 0; top = (uint8_t)(top << 1))
-		out->bits--;
+	out->bits = bit_length(n);
 	if (out->bits < RSA_BITS_MIN || out->bits > RSA_BITS_MAX)
 		return err_set(e, ERR_BAD_KEY, "RSA key of %u bits; use at least %d and at most %d (or an EC key on P-256)",
 		               out->bits, RSA_BITS_MIN, RSA_BITS_MAX);
 	if (out->bits % 8 != 0 || (n.p[n.n - 1] & 1) == 0)
 		return err_set(e, ERR_BAD_KEY, "RSA modulus that is even or of %u bits, no whole octets", out->bits);
-	if (x.n > RSA_EXPONENT_MAX || x.n < 3 || (x.n == 3 && (x.p[0] == 0 || (x.p[0] == 1 && x.p[1] == 0 && x.p[2] < 1))) ||
-	    (x.p[x.n - 1] & 1) == 0)
+	/* The smallest odd number of 17 bits is 65537. */
+	if (bit_length(x) < 17 || bit_length(x) > RSA_EXPONENT_BITS_MAX || (x.p[x.n - 1] & 1) == 0)
 		return err_set(e, ERR_BAD_KEY, "RSA exponent that is even, below 65537 or too large; use 65537");
 	return true;
 }
@@ -139,8 +150,10 @@ static bool from_params(EVP_PKEY **out, const char *type, OSSL_PARAM *params, st
 	AUTO(EVP_PKEY_CTX) *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, out, EVP_PKEY_PUBLIC_KEY, params) != 1)
+	    EVP_PKEY_fromdata(ctx, out, EVP_PKEY_PUBLIC_KEY, params) != 1) {
+		ERR_clear_error();
 		return err_set(e, ERR_BAD_KEY, "the public key is no valid %s key", type);
+	}
 	return true;
 }
 
@@ -307,7 +320,9 @@ bool sig_verify(EVP_PKEY *key, enum sig_alg a, struct span tbs, struct span sig,
 	if (ctx == NULL)
 		return err_set(e, ERR_INTERNAL, "digest context");
 	if (EVP_DigestVerifyInit_ex(ctx, NULL, md, NULL, NULL, key, NULL) != 1 ||
-	    EVP_DigestVerify(ctx, sig.p, sig.n, tbs.p, tbs.n) != 1)
+	    EVP_DigestVerify(ctx, sig.p, sig.n, tbs.p, tbs.n) != 1) {
+		ERR_clear_error();
 		return err_set(e, ERR_BAD_CSR, "the signature does not hold");
+	}
 	return true;
 }

@@ -18,9 +18,14 @@ const char *san_type_name(enum san_type t)
 	return (unsigned)t < SAN_TYPE_COUNT ? san_words[t] : NULL;
 }
 
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 static bool is_alnum(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	return (c >= '0' && c <= '9') || is_letter(c);
 }
 
 /* One LDH label at s: its length, 0 when it is none. */
@@ -53,11 +58,11 @@ bool text_is_dns_name(const char *s)
 	}
 }
 
-static void lower(char *s)
+static void lower(char *s, size_t n)
 {
-	for (; *s != 0; s++)
-		if (*s >= 'A' && *s <= 'Z')
-			*s = (char)(*s - 'A' + 'a');
+	for (size_t i = 0; i < n; i++)
+		if (s[i] >= 'A' && s[i] <= 'Z')
+			s[i] = (char)(s[i] - 'A' + 'a');
 }
 
 /* A value as it may stand in a message: printable, cut. */
@@ -94,7 +99,16 @@ static bool check_dns(struct san *s, struct err *e)
 		return bad_name(e, s,
 		                "must be letters, digits and hyphens in labels of at most 63, at most 253 in all, "
 		                "a wildcard only as the whole first label");
-	lower(s->value);
+	lower(s->value, s->n);
+	return true;
+}
+
+/* RFC 5321, 4.1.2: in a Dot-string every dot stands between other characters. */
+static bool dots_separate(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] == '.' && (i == 0 || i + 1 == n || s[i + 1] == '.'))
+			return false;
 	return true;
 }
 
@@ -104,27 +118,48 @@ static bool check_email(struct san *s, struct err *e)
 	size_t n = strspn(s->value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~.-");
 
 	if (strlen(s->value) != s->n || at == NULL || (size_t)(at - s->value) != n || n == 0 || n > 64 ||
-	    !text_is_dns_name(at + 1))
+	    !dots_separate(s->value, n) || !text_is_dns_name(at + 1))
 		return bad_name(e, s, "must be local-part@domain in ASCII");
-	lower(s->value + n);
+	lower(s->value + n, s->n - n);
 	return true;
+}
+
+/* host [":" port] (RFC 3986, 3.2): a name, an IPv4 address, or an IPv6 address in brackets. No user name: it would
+ * look like the host to a person (RFC 3986, 7.6). */
+static bool is_authority(const char *s, size_t n)
+{
+	bool brackets = n != 0 && s[0] == '[';
+	size_t start = brackets ? 1 : 0, end = start;
+	unsigned char octets[16];
+	char host[SAN_VALUE_MAX + 1];
+
+	while (end < n && s[end] != (brackets ? ']' : ':'))
+		end++;
+	memcpy(host, s + start, end - start);
+	host[end - start] = 0;
+	if (brackets && end++ == n)
+		return false;
+	if (end < n && (s[end] != ':' || strspn(s + end + 1, "0123456789") != n - end - 1 || n - end > 6))
+		return false;
+	if (brackets)
+		return inet_pton(AF_INET6, host, octets) == 1;
+	return text_is_dns_name(host) || inet_pton(AF_INET, host, octets) == 1;
 }
 
 static bool check_uri(struct san *s, struct err *e)
 {
-	const char *colon = strstr(s->value, "://");
-	const char *host;
-	size_t scheme;
+	size_t scheme = strspn(s->value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+	size_t host;
 
-	if (strlen(s->value) != s->n || colon == NULL)
+	if (strlen(s->value) != s->n || scheme == 0 || !is_letter(s->value[0]) || strncmp(s->value + scheme, "://", 3) != 0)
 		return bad_name(e, s, "must have a scheme and a host (scheme://host/…)");
-	scheme = (size_t)(colon - s->value);
-	host = colon + 3;
-	if (scheme == 0 || !is_alnum(s->value[0]) || strcspn(host, "/?#") == 0)
-		return bad_name(e, s, "must have a scheme and a host (scheme://host/…)");
+	host = strcspn(s->value + scheme + 3, "/?#");
+	if (!is_authority(s->value + scheme + 3, host))
+		return bad_name(e, s, "must have a DNS name or an IP address as its host (scheme://host/…)");
 	for (size_t i = 0; i < s->n; i++)
 		if (s->value[i] <= 0x20 || s->value[i] >= 0x7f)
 			return bad_name(e, s, "must be ASCII without blanks");
+	lower(s->value, scheme + 3 + host);
 	return true;
 }
 
@@ -132,8 +167,9 @@ static bool check_upn(struct san *s, struct err *e)
 {
 	const char *at = strchr(s->value, '@');
 
-	if (strlen(s->value) != s->n || !text_is_clean_utf8(s->value, s->n) || at == NULL || at == s->value || at[1] == 0)
-		return bad_name(e, s, "must be user@domain");
+	if (strlen(s->value) != s->n || !text_is_clean_utf8(s->value, s->n) || at == NULL || at == s->value || at[1] == 0 ||
+	    strchr(at + 1, '@') != NULL || strchr(s->value, ' ') != NULL)
+		return bad_name(e, s, "must be user@domain without blanks");
 	return true;
 }
 
@@ -316,6 +352,18 @@ bool san_list_parse(struct san_list *out, struct span content, struct err *e)
 		return err_set(e, ERR_BAD_NAME, "the alternative names are no DER");
 	san_list_normalise(out);
 	return true;
+}
+
+bool san_list_parse_foreign(struct san_list *out, struct span content)
+{
+	struct der d = der_of_span(content);
+
+	out->n = 0;
+	while (!der_empty(&d) && out->n < SAN_MAX)
+		if (parse_general_name(&out->v[out->n], &d, NULL) && san_check(&out->v[out->n], NULL))
+			out->n++;
+	san_list_normalise(out);
+	return !d.bad;
 }
 
 static void put_general_name(struct buf *out, const struct san *s)

@@ -56,6 +56,9 @@ bool text_is_dns_name(const char *s);
 /* DER: GeneralNames content (without its SEQUENCE header) to a list. An entry of a type that we don't issue is
  * ERR_BAD_NAME and named. Values are checked and normalised. */
 MUST_USE bool san_list_parse(struct san_list *out, struct span content, struct err *e);
+/* The same for certificates that others made: entries that san_list_parse refuses are left out, and so are those after
+ * SAN_MAX. False when it is no DER. */
+MUST_USE bool san_list_parse_foreign(struct san_list *out, struct span content);
 /* Adds the SEQUENCE of GeneralName. */
 void san_list_der(struct buf *out, const struct san_list *l);
 
@@ -71,7 +74,7 @@ const char *dn_first(const struct dn *d, enum dn_type type); /* NULL when it is 
 MUST_USE bool dn_add(struct dn *d, enum dn_type type, const char *value);
 /* "CN", "O", … as profiles write them. */
 MUST_USE bool dn_type_parse(const char *word, enum dn_type *out);
-/* RFC 4514-like, most specific first as stored: "CN=pump-7,O=St. Hedwig". size >= 600 holds any. */
+/* RFC 4514-like, most specific first as stored: "CN=pump-7,O=St. Hedwig". Cut at a whole character when out is short. */
 void dn_text(const struct dn *d, char *out, size_t size);
 
 /* Codecs for the doors. */
