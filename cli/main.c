@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command *const tables[] = { commands_service, commands_device, commands_cert, commands_ca };
 
