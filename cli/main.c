@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
-#include "config/yaml.h"
+#include "config/yaml_file.h"
 
 #include <limits.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
 #include "config/config.h"
 
 #include "base/clock.h"
-#include "config/yaml.h"
+#include "config/yaml_file.h"
 
 #include <arpa/inet.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/der.h"
-#include "config/yaml.h"
+#include "config/yaml_file.h"
 
 #include <stddef.h>
 #include <stdio.h>

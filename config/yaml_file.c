@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/yaml.h"
+#include "config/yaml_file.h"
 
 #include <stdarg.h>
 #include <stdio.h>
