@@ -245,11 +245,11 @@ static bool check_whole(const struct config *c, const char *label, struct buf *m
 	bool good = true;
 
 	if (c->crl_interval >= c->crl_lifetime) {
-		yaml_mistake(mistakes, label, 1, "crl.interval must be shorter than crl.lifetime: a CRL would run out first");
+		yaml_file_mistake(mistakes, label, 1, "crl.interval must be shorter than crl.lifetime: a CRL would run out first");
 		good = false;
 	}
 	if (strcmp(c->listen_enroll, c->listen_va) == 0) {
-		yaml_mistake(mistakes, label, 1, "listen.enroll and listen.va are the same; choose two ports");
+		yaml_file_mistake(mistakes, label, 1, "listen.enroll and listen.va are the same; choose two ports");
 		good = false;
 	}
 	return good;
@@ -266,14 +266,14 @@ static bool apply(struct config *c, struct yaml_file *f, const char *label, stru
 
 		if (k == NULL) {
 			near = near_key(en->key);
-			yaml_mistake(mistakes, label, en->line, "unknown key %s%s%s", en->key,
+			yaml_file_mistake(mistakes, label, en->line, "unknown key %s%s%s", en->key,
 			             near != NULL ? "; did you mean " : "", near != NULL ? near : "");
 			good = false;
 			continue;
 		}
 		right = en->list || en->n != 1 ? "one value" : judge(k, en->value[0]);
 		if (right != NULL) {
-			yaml_mistake(mistakes, label, en->line, "%s: '%.60s' is not right here; %s is expected", en->key,
+			yaml_file_mistake(mistakes, label, en->line, "%s: '%.60s' is not right here; %s is expected", en->key,
 			             en->n != 0 ? en->value[0] : "", right);
 			good = false;
 			continue;
@@ -302,7 +302,7 @@ static bool load(struct config *c, const char *dir, struct yaml_file *f, char la
 		buf_printf(mistakes, "%s (is this an instance? `caduceus init` makes one)\n", e.text);
 		return false;
 	}
-	return yaml_read(f, label, (char *)text.p, text.n, mistakes);
+	return yaml_file_read(f, label, (char *)text.p, text.n, mistakes);
 }
 
 bool config_load(struct config *out, const char *dir, struct buf *mistakes)
@@ -313,7 +313,7 @@ bool config_load(struct config *out, const char *dir, struct buf *mistakes)
 	bool good = f->n == 0 ? read : apply(out, f, label, mistakes) && read;
 
 	good = good && check_whole(out, label, mistakes);
-	yaml_free(f);
+	yaml_file_free(f);
 	return good;
 }
 
@@ -325,13 +325,13 @@ bool config_show(const char *dir, config_each *each, void *arg, struct buf *mist
 	bool good = load(&c, dir, f, label, mistakes) && apply(&c, f, label, mistakes);
 
 	for (size_t i = 0; good && i < COUNT_OF(keys); i++) {
-		const struct yaml_entry *en = yaml_find(f, keys[i].name);
+		const struct yaml_entry *en = yaml_file_find(f, keys[i].name);
 
 		if (en != NULL)
 			snprintf(source, sizeof source, "%s:%u", label, en->line);
 		each(arg, keys[i].name, en != NULL ? en->value[0] : keys[i].otherwise, en != NULL ? source : "default");
 	}
-	yaml_free(f);
+	yaml_file_free(f);
 	return good;
 }
 

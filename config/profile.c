@@ -92,7 +92,7 @@ struct loading {
 
 static void wrong(struct loading *l, const struct yaml_entry *en, const struct key *k, const char *value)
 {
-	yaml_mistake(l->mistakes, l->label, en->line, "%s: '%.60s' is not right here; %s is expected", en->key, value,
+	yaml_file_mistake(l->mistakes, l->label, en->line, "%s: '%.60s' is not right here; %s is expected", en->key, value,
 	             k->expects);
 	l->good = false;
 }
@@ -309,21 +309,21 @@ static void check_whole(struct loading *l)
 			ocsp = true;
 		}
 		if (strcmp(p->eku[i], "2.5.29.37.0") == 0) {
-			yaml_mistake(l->mistakes, l->label, 1, "eku: anyExtendedKeyUsage is never issued; name the purposes");
+			yaml_file_mistake(l->mistakes, l->label, 1, "eku: anyExtendedKeyUsage is never issued; name the purposes");
 			l->good = false;
 		}
 	}
 	if (p->validity > max) {
-		yaml_mistake(l->mistakes, l->label, 1, "validity: at most %lldd for these purposes",
+		yaml_file_mistake(l->mistakes, l->label, 1, "validity: at most %lldd for these purposes",
 		             (long long)(max / US_PER_DAY));
 		l->good = false;
 	}
 	if (p->backdate > US_PER_HOUR) {
-		yaml_mistake(l->mistakes, l->label, 1, "backdate: at most 1h");
+		yaml_file_mistake(l->mistakes, l->label, 1, "backdate: at most 1h");
 		l->good = false;
 	}
 	if (ocsp && (p->eku_n != 1 || !p->nocheck || p->ocsp_aia || p->cdp)) {
-		yaml_mistake(l->mistakes, l->label, 1,
+		yaml_file_mistake(l->mistakes, l->label, 1,
 		             "a profile for ocspSigning has no other purpose, ocsp_nocheck: true, ocsp: false, crl: false");
 		l->good = false;
 	}
@@ -337,15 +337,15 @@ bool profile_parse(struct profile *out, const char *label, const char *text, siz
 	const char *names[COUNT_OF(keys)];
 
 	defaults(out, organization);
-	l.good = yaml_read(f, label, text, n, mistakes);
+	l.good = yaml_file_read(f, label, text, n, mistakes);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
-		struct yaml_entry *en = yaml_find(f, keys[i].name);
+		struct yaml_entry *en = yaml_file_find(f, keys[i].name);
 
 		names[i] = keys[i].name;
 		if (en != NULL) {
 			take(&l, &keys[i], en);
 		} else if (keys[i].required && f->n != 0) {
-			yaml_mistake(mistakes, label, 1, "%s is missing; %s is expected", keys[i].name, keys[i].expects);
+			yaml_file_mistake(mistakes, label, 1, "%s is missing; %s is expected", keys[i].name, keys[i].expects);
 			l.good = false;
 		}
 	}
@@ -354,17 +354,17 @@ bool profile_parse(struct profile *out, const char *label, const char *text, siz
 			continue;
 		const char *near = word_near(f->entry[i].key, names, COUNT_OF(names));
 
-		yaml_mistake(mistakes, label, f->entry[i].line, "unknown key %s%s%s", f->entry[i].key,
+		yaml_file_mistake(mistakes, label, f->entry[i].line, "unknown key %s%s%s", f->entry[i].key,
 		             near != NULL ? "; did you mean " : "", near != NULL ? near : "");
 		l.good = false;
 	}
 	if (f->n == 0 && l.good) {
-		yaml_mistake(mistakes, label, 1, "the profile is empty");
+		yaml_file_mistake(mistakes, label, 1, "the profile is empty");
 		l.good = false;
 	}
 	if (l.good)
 		check_whole(&l);
-	yaml_free(f);
+	yaml_file_free(f);
 	return l.good;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <yaml.h>
 
-void yaml_mistake(struct buf *mistakes, const char *label, unsigned line, const char *fmt, ...)
+void yaml_file_mistake(struct buf *mistakes, const char *label, unsigned line, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -76,7 +76,7 @@ static unsigned line_of(const yaml_node_t *n)
 
 static void wrong(struct reading *r, const yaml_node_t *n, const char *why, const char *key)
 {
-	yaml_mistake(r->mistakes, r->label, line_of(n), why, key);
+	yaml_file_mistake(r->mistakes, r->label, line_of(n), why, key);
 	r->good = false;
 }
 
@@ -104,7 +104,7 @@ static void add_entry(struct reading *r, const char *key, const yaml_node_t *nam
 {
 	struct yaml_entry *en;
 
-	if (yaml_find(r->out, key) != NULL) {
+	if (yaml_file_find(r->out, key) != NULL) {
 		wrong(r, name, "%s stands here a second time; remove one", key);
 		return;
 	}
@@ -160,7 +160,7 @@ static bool plain_events(struct reading *r, const char *text, size_t n)
 		bool anchored = false;
 
 		if (yaml_parser_parse(&p, &ev) == 0) {
-			yaml_mistake(r->mistakes, r->label, (unsigned)p.problem_mark.line + 1, "not YAML: %s",
+			yaml_file_mistake(r->mistakes, r->label, (unsigned)p.problem_mark.line + 1, "not YAML: %s",
 			             p.problem != NULL ? p.problem : "unreadable");
 			r->good = false;
 			break;
@@ -171,7 +171,7 @@ static bool plain_events(struct reading *r, const char *text, size_t n)
 		           (ev.type == YAML_SEQUENCE_START_EVENT && ev.data.sequence_start.anchor != NULL) ||
 		           (ev.type == YAML_MAPPING_START_EVENT && ev.data.mapping_start.anchor != NULL);
 		if (anchored || documents > 1) {
-			yaml_mistake(r->mistakes, r->label, (unsigned)ev.start_mark.line + 1,
+			yaml_file_mistake(r->mistakes, r->label, (unsigned)ev.start_mark.line + 1,
 			             anchored ? "anchors and aliases are not used here; write the value out"
 			                      : "a second document; one is enough");
 			r->good = false;
@@ -182,7 +182,7 @@ static bool plain_events(struct reading *r, const char *text, size_t n)
 	return r->good;
 }
 
-bool yaml_read(struct yaml_file *out, const char *label, const char *text, size_t n, struct buf *mistakes)
+bool yaml_file_read(struct yaml_file *out, const char *label, const char *text, size_t n, struct buf *mistakes)
 {
 	struct reading r = { .out = out, .label = label, .mistakes = mistakes, .good = true };
 	yaml_document_t doc;
@@ -191,7 +191,7 @@ bool yaml_read(struct yaml_file *out, const char *label, const char *text, size_
 
 	out->n = 0;
 	if (n > YAML_SIZE_MAX) {
-		yaml_mistake(mistakes, label, 1, "the file is larger than %d bytes", YAML_SIZE_MAX);
+		yaml_file_mistake(mistakes, label, 1, "the file is larger than %d bytes", YAML_SIZE_MAX);
 		return false;
 	}
 	if (!plain_events(&r, text, n))
@@ -200,7 +200,7 @@ bool yaml_read(struct yaml_file *out, const char *label, const char *text, size_
 		abort();
 	yaml_parser_set_input_string(&p, (const unsigned char *)text, n);
 	if (yaml_parser_load(&p, &doc) == 0) {
-		yaml_mistake(mistakes, label, (unsigned)p.problem_mark.line + 1, "not YAML");
+		yaml_file_mistake(mistakes, label, (unsigned)p.problem_mark.line + 1, "not YAML");
 		yaml_parser_delete(&p);
 		return false;
 	}
@@ -215,7 +215,7 @@ bool yaml_read(struct yaml_file *out, const char *label, const char *text, size_
 	return r.good;
 }
 
-void yaml_free(struct yaml_file *f)
+void yaml_file_free(struct yaml_file *f)
 {
 	for (size_t i = 0; i < f->n; i++)
 		for (size_t k = 0; k < f->entry[i].n; k++)
@@ -223,7 +223,7 @@ void yaml_free(struct yaml_file *f)
 	f->n = 0;
 }
 
-struct yaml_entry *yaml_find(struct yaml_file *f, const char *key)
+struct yaml_entry *yaml_file_find(struct yaml_file *f, const char *key)
 {
 	for (size_t i = 0; i < f->n; i++)
 		if (strcmp(f->entry[i].key, key) == 0)

@@ -27,12 +27,12 @@ struct yaml_file {
 
 /* False when there is a mistake; each is a line "LABEL:LINE: …" in *mistakes. Aliases, anchors, tags, several documents,
  * duplicate keys, deeper nesting are mistakes. */
-MUST_USE bool yaml_read(struct yaml_file *out, const char *label, const char *text, size_t n,
+MUST_USE bool yaml_file_read(struct yaml_file *out, const char *label, const char *text, size_t n,
                              struct buf *mistakes);
-void yaml_free(struct yaml_file *f);
-struct yaml_entry *yaml_find(struct yaml_file *f, const char *key);
+void yaml_file_free(struct yaml_file *f);
+struct yaml_entry *yaml_file_find(struct yaml_file *f, const char *key);
 /* "LABEL:LINE: " and the text. */
-void yaml_mistake(struct buf *mistakes, const char *label, unsigned line, const char *fmt, ...)
+void yaml_file_mistake(struct buf *mistakes, const char *label, unsigned line, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* The known word nearest to a mistyped one, NULL when none is near. */
 const char *word_near(const char *typed, const char *const *words, size_t n);

@@ -92,7 +92,8 @@ void role_ready(void)
 void role_fail(const struct err *e)
 {
 	log_event(LOG_LEVEL_ERROR, "can't go on", "kind", err_kind_name(e->kind), "why", e->text, NULL);
-	exit(1);
+	/* Other threads may run: no destructors under their feet. */
+	_exit(1);
 }
 
 void port_init(struct port *p)

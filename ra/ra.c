@@ -487,7 +487,8 @@ int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 		buf_free(&ra->in[i].body);
 	}
 	ra->in_n -= taken;
-	memmove(ra->in, ra->in + taken, ra->in_n * sizeof *ra->in);
+	if (ra->in_n != 0)
+		memmove(ra->in, ra->in + taken, ra->in_n * sizeof *ra->in);
 	flush(ra);
 	feed_continue(ra);
 	flush(ra);

@@ -315,7 +315,6 @@ static bool start(struct web *w, struct err *e)
 	if (w->c.tls) {
 		flags |= MHD_USE_TLS;
 		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities };
-		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_CERT_CALLBACK2, (intptr_t)tls_retrieve, NULL };
 	}
 	if (w->c.per_address != 0 && !is_local(w->c.listen_fd))
 		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)w->c.per_address, NULL };
@@ -332,7 +331,8 @@ static bool start(struct web *w, struct err *e)
 	/* The log comes first, so that what follows is heard. */
 	w->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_request, w, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 	                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_URI_LOG_CALLBACK, on_uri, w,
-	                          MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	                          MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_ARRAY, options,
+	                          w->c.tls ? MHD_OPTION_HTTPS_CERT_CALLBACK2 : MHD_OPTION_END, tls_retrieve, MHD_OPTION_END);
 	return w->mhd != NULL || err_set(e, ERR_IO, "the listener %s could not be started", w->c.name);
 }
 
