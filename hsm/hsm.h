@@ -22,9 +22,13 @@ struct hsm_config {
 	const char *dir;       /* the instance: token/, softhsm2.conf, run/ (init lock), ca/ (the token's synced copy) */
 	unsigned sessions;     /* 0: cores for embedded, 16 else; bounded by the token's ulMaxSessionCount */
 	unsigned timeout_ms;   /* waiting for a session */
-	/* Gives the PIN, at most once per open and never again after the token refused it. The buffer is wiped by us. */
+	/* Gives the PIN, at most once per open. It is kept for logins after a loss, in locked memory that no core file
+	 * holds, and wiped by us when the token refuses it and at close. */
 	bool (*pin)(void *arg, char *out, size_t cap, struct err *e);
 	void *pin_arg;
+	/* One line that changes when the PIN's source does (its file's inode and times), never the PIN or a digest of it.
+	 * NULL or "": only removing DIR/ca/pin-refused opens the latch. */
+	const char *pin_mark;
 };
 
 struct hsm;

@@ -14,16 +14,6 @@ static const uint8_t oid_p384[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22 };
 static const uint8_t oid_ed25519[] = { 0x13, 0x0c, 'e', 'd', 'w', 'a', 'r', 'd', 's', '2', '5', '5', '1', '9' };
 static const uint8_t der_ed25519[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 };
 
-#ifndef CKM_EC_EDWARDS_KEY_PAIR_GEN
-#define CKM_EC_EDWARDS_KEY_PAIR_GEN 0x1055UL
-#endif
-#ifndef CKK_EC_EDWARDS
-#define CKK_EC_EDWARDS 0x40UL
-#endif
-#ifndef CKA_COPYABLE
-#define CKA_COPYABLE 0x171UL
-#endif
-
 static const struct alg {
 	enum hsm_alg alg;
 	const char *name;
@@ -158,6 +148,15 @@ static bool rsa_spki(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, str
 
 /* --- Finding */
 
+bool mechanism_there(struct hsm *h, CK_MECHANISM_TYPE m, CK_FLAGS want, const char *what, struct err *e)
+{
+	CK_MECHANISM_INFO info;
+
+	return (h->f->C_GetMechanismInfo(h->slot, m, &info) == CKR_OK && (info.flags & want) == want) ||
+	       err_set(e, ERR_HSM, "HSM: the token can't %s %s keys; choose another algorithm",
+	               (want & CKF_SIGN) != 0 ? "sign with" : "make", what);
+}
+
 static CK_RV find(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_CLASS class, struct span id, CK_OBJECT_HANDLE *out, CK_ULONG *n)
 {
 	CK_ATTRIBUTE t[] = { { CKA_CLASS, &class, sizeof class }, { CKA_ID, (void *)id.p, id.n } };
@@ -206,6 +205,13 @@ bool key_handle(struct hsm *h, CK_SESSION_HANDLE s, struct hsm_key *k, CK_OBJECT
 	return good;
 }
 
+void key_forget(struct hsm_key *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->generation = 0;
+	pthread_mutex_unlock(&k->lock);
+}
+
 bool hsm_key_find(struct hsm *h, struct span id, struct hsm_key **out, struct err *e)
 {
 	AUTO_STRUCT(hsm_key) *k = mem_new(sizeof *k);
@@ -218,11 +224,12 @@ bool hsm_key_find(struct hsm *h, struct span id, struct hsm_key **out, struct er
 		return err_set(e, ERR_NOT_FOUND, "HSM: no key with such an id");
 	memcpy(k->id, id.p, id.n);
 	k->id_n = id.n;
-	if (!session_take(h, &s, e))
+	if (!session_ensure(h, e) || !session_take(h, &s, NULL, e))
 		return false;
 	good = key_handle(h, s, k, &priv, e) && find_one(h, s, CKO_PUBLIC_KEY, id, &pub, e);
 	if (good && !ec_spki(h, s, pub, k) && !rsa_spki(h, s, pub, k))
 		good = err_set(e, ERR_HSM, "HSM: the public key can't be read or is of a kind that is not used");
+	good = good && mechanism_there(h, sign_mechanism(k->alg), CKF_SIGN, hsm_alg_name(k->alg), e);
 	session_give(h, s, good);
 	if (good)
 		*out = TAKE(k);
@@ -251,13 +258,12 @@ struct span hsm_key_spki(const struct hsm_key *k)
 /* --- Making */
 
 static CK_RV generate(struct hsm *h, CK_SESSION_HANDLE s, const struct alg *t, const char *label, const uint8_t id[16],
-                      bool copyable_known, CK_OBJECT_HANDLE *priv)
+                      bool copyable_known, CK_OBJECT_HANDLE *pub, CK_OBJECT_HANDLE *priv)
 {
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 	CK_MECHANISM m = { t->generate, NULL, 0 };
 	CK_ULONG bits = t->octets * 8;
 	CK_BYTE exponent[] = { 1, 0, 1 };
-	CK_OBJECT_HANDLE pub;
 	CK_ATTRIBUTE pt[] = {
 		{ CKA_TOKEN, &yes, 1 }, { CKA_VERIFY, &yes, 1 }, { CKA_ENCRYPT, &no, 1 }, { CKA_WRAP, &no, 1 },
 		{ CKA_ID, (void *)id, 16 }, { CKA_LABEL, (void *)label, strlen(label) },
@@ -273,7 +279,7 @@ static CK_RV generate(struct hsm *h, CK_SESSION_HANDLE s, const struct alg *t, c
 	};
 
 	return h->f->C_GenerateKeyPair(s, &m, pt, COUNT_OF(pt) - (t->type != CKK_RSA), st, COUNT_OF(st) - !copyable_known,
-	                               &pub, priv);
+	                               pub, priv);
 }
 
 static bool flag(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type)
@@ -291,36 +297,44 @@ static bool born_here(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, st
 	       err_set(e, ERR_HSM, "HSM: the token does not hold a new key to be always sensitive, never extractable and local");
 }
 
-static bool mechanism_there(struct hsm *h, CK_MECHANISM_TYPE m, CK_FLAGS want, const char *what, struct err *e)
+/* A key that is not what was asked for does not stay. */
+static bool make(struct hsm *h, CK_SESSION_HANDLE s, const struct alg *t, const char *label, const uint8_t id[16],
+                 struct err *e)
 {
-	CK_MECHANISM_INFO info;
+	CK_OBJECT_HANDLE pub = 0, priv = 0;
+	CK_RV rv = generate(h, s, t, label, id, true, &pub, &priv);
 
-	return (h->f->C_GetMechanismInfo(h->slot, m, &info) == CKR_OK && (info.flags & want) == want) ||
-	       err_set(e, ERR_HSM, "HSM: the token can't make keys of type %s; choose another algorithm", what);
+	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT)
+		rv = generate(h, s, t, label, id, false, &pub, &priv);
+	if (rv != CKR_OK)
+		return ckr_fail(h, e, "C_GenerateKeyPair", rv);
+	if (born_here(h, s, priv, e))
+		return true;
+	(void)h->f->C_DestroyObject(s, priv);
+	(void)h->f->C_DestroyObject(s, pub);
+	return false;
 }
 
 bool hsm_key_generate(struct hsm *h, enum hsm_alg alg, const char *label, uint8_t id[HSM_ID_MAX], size_t *id_n,
                       struct err *e)
 {
 	const struct alg *t = alg_of(alg);
-	CK_OBJECT_HANDLE priv;
 	CK_SESSION_HANDLE s;
-	CK_RV rv;
 	bool good;
 
 	if (t == NULL)
 		return err_set(e, ERR_INTERNAL, "unknown key algorithm");
-	if (!mechanism_there(h, t->generate, CKF_GENERATE_KEY_PAIR, t->name, e))
+	if (strlen(label) >= sizeof ((struct hsm_key_row *)0)->label)
+		return err_set(e, ERR_BAD_NAME, "a key's label has at most 63 characters");
+	if (!session_ensure(h, e) || !mechanism_there(h, t->generate, CKF_GENERATE_KEY_PAIR, t->name, e) ||
+	    !mechanism_there(h, sign_mechanism(alg), CKF_SIGN, t->name, e))
 		return false;
 	rnd_kernel(id, 16);
 	*id_n = 16;
-	if (!session_take(h, &s, e))
+	if (!session_take(h, &s, NULL, e))
 		return false;
-	rv = generate(h, s, t, label, id, true, &priv);
-	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT)
-		rv = generate(h, s, t, label, id, false, &priv);
-	good = rv == CKR_OK ? born_here(h, s, priv, e) : ckr_fail(h, e, "C_GenerateKeyPair", rv);
-	session_give(h, s, rv == CKR_OK);
+	good = make(h, s, t, label, id, e);
+	session_give(h, s, good);
 	return good;
 }
 
@@ -330,7 +344,7 @@ bool hsm_key_destroy(struct hsm *h, struct span id, struct err *e)
 	CK_SESSION_HANDLE s;
 	bool good = true;
 
-	if (!session_take(h, &s, e))
+	if (!session_ensure(h, e) || !session_take(h, &s, NULL, e))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(both) && good; i++) {
 		CK_OBJECT_HANDLE o;
@@ -384,7 +398,7 @@ bool hsm_list(struct hsm *h, hsm_each *each, void *arg, struct err *e)
 	CK_SESSION_HANDLE s;
 	CK_RV rv;
 
-	if (!session_take(h, &s, e))
+	if (!session_ensure(h, e) || !session_take(h, &s, NULL, e))
 		return false;
 	rv = find(h, s, CKO_PRIVATE_KEY, (struct span){ NULL, 0 }, o, &n);
 	for (CK_ULONG i = 0; rv == CKR_OK && i < n; i++) {

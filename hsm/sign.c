@@ -5,9 +5,7 @@
 
 #include <string.h>
 
-#ifndef CKM_EDDSA
-#define CKM_EDDSA 0x1057UL
-#endif
+enum { MESSAGE_MAX = 1 << 20 };
 
 /* RFC 8017, 9.2, note 1: DigestInfo in front of the digest. */
 static const uint8_t info_sha256[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
@@ -19,35 +17,26 @@ static bool is_rsa(enum hsm_alg a)
 	return a == HSM_RSA2048 || a == HSM_RSA3072 || a == HSM_RSA4096;
 }
 
+CK_MECHANISM_TYPE sign_mechanism(enum hsm_alg a)
+{
+	return a == HSM_ED25519 ? CKM_EDDSA : is_rsa(a) ? CKM_RSA_PKCS : CKM_ECDSA;
+}
+
 /* What the mechanism signs: the digest, DigestInfo, or the message. */
-static bool prepare(enum hsm_alg a, struct span input, struct buf *out, CK_MECHANISM_TYPE *m, struct err *e)
+static bool prepare(enum hsm_alg a, struct span input, struct buf *out, struct err *e)
 {
 	if (a == HSM_ED25519) {
-		*m = CKM_EDDSA;
+		if (input.n > MESSAGE_MAX)
+			return err_set(e, ERR_TOO_LARGE, "%zu octets to be signed, limit %d", input.n, MESSAGE_MAX);
 		buf_add(out, input.p, input.n);
 		return true;
 	}
 	if (input.n != 32 && input.n != 48 && input.n != 64)
-		return err_set(e, ERR_INTERNAL, "digest of %zu octets", input.n);
-	*m = is_rsa(a) ? CKM_RSA_PKCS : CKM_ECDSA;
+		return err_set(e, ERR_INTERNAL, "digest of %zu octets: SHA-256, 384 or 512 is signed", input.n);
 	if (is_rsa(a))
 		buf_add(out, input.n == 32 ? info_sha256 : input.n == 48 ? info_sha384 : info_sha512, sizeof info_sha256);
 	buf_add(out, input.p, input.n);
 	return true;
-}
-
-static CK_RV sign_once(struct hsm *h, struct hsm_key *k, CK_SESSION_HANDLE s, CK_MECHANISM_TYPE type, struct span in,
-                       uint8_t raw[HSM_SIG_MAX], CK_ULONG *n, struct err *e)
-{
-	CK_MECHANISM m = { type, NULL, 0 };
-	CK_OBJECT_HANDLE handle;
-	CK_RV rv;
-
-	*n = HSM_SIG_MAX;
-	if (!key_handle(h, s, k, &handle, e))
-		return e->kind == ERR_NOT_FOUND ? CKR_KEY_HANDLE_INVALID : CKR_SESSION_HANDLE_INVALID;
-	rv = h->f->C_SignInit(s, &m, handle);
-	return rv != CKR_OK ? rv : h->f->C_Sign(s, (CK_BYTE *)in.p, in.n, raw, n);
 }
 
 /* HSM-10: what a new session, login or search may heal. */
@@ -92,50 +81,89 @@ static bool to_der(enum hsm_alg a, const uint8_t *raw, size_t n, uint8_t out[HSM
 	return true;
 }
 
-static void count(struct hsm *h, CK_RV rv, uint64_t *generation)
+/* One attempt, in one session. *e is set when the key was not found; else the return value says all. */
+static CK_RV sign_once(struct hsm *h, struct hsm_key *k, CK_SESSION_HANDLE s, struct span in, uint8_t raw[HSM_SIG_MAX],
+                       CK_ULONG *n, struct err *e)
 {
+	CK_MECHANISM m = { sign_mechanism(k->alg), NULL, 0 };
+	CK_OBJECT_HANDLE handle;
+	CK_RV rv;
+
+	*n = HSM_SIG_MAX;
+	if (!key_handle(h, s, k, &handle, e))
+		return e->kind == ERR_NOT_FOUND ? CKR_KEY_HANDLE_INVALID : h->last_ckr;
+	rv = h->f->C_SignInit(s, &m, handle);
+	return rv != CKR_OK ? rv : h->f->C_Sign(s, (CK_BYTE *)in.p, in.n, raw, n);
+}
+
+/* How many failures stand in a row, this one included. */
+static unsigned count(struct hsm *h, CK_RV rv)
+{
+	unsigned row;
+
 	pthread_mutex_lock(&h->lock);
-	*generation = h->generation;
-	if (rv == CKR_OK) {
+	if (rv == CKR_OK)
 		h->signatures++;
-	} else {
+	else
 		h->failures++;
-		h->last_ckr = rv;
-	}
+	row = h->in_a_row = rv == CKR_OK ? 0 : h->in_a_row + 1;
 	pthread_mutex_unlock(&h->lock);
+	if (rv != CKR_OK)
+		h->last_ckr = rv;
+	return row;
+}
+
+/* The ladder: another session while the token answers; sessions and login anew; the module anew. A key that is gone
+ * from a token that answers is lost: nothing is opened again for it. */
+static bool heal(struct hsm *h, struct hsm_key *k, CK_RV rv, uint64_t generation, unsigned row, struct err *e)
+{
+	struct err why;
+
+	if (session_there(h, &why)) {
+		if (e->kind == ERR_NOT_FOUND)
+			return false;
+		if (row < 3) {
+			key_forget(k);
+			return true;
+		}
+	} else if (why.kind == ERR_BUSY) {
+		return true;
+	}
+	return session_recover(h, generation, row >= 5 || rv == CKR_CRYPTOKI_NOT_INITIALIZED, e);
 }
 
 bool hsm_sign(struct hsm *h, struct hsm_key *k, struct span input, uint8_t out[HSM_SIG_MAX], size_t *n, struct err *e)
 {
 	AUTO_BUF in = { 0 };
 	uint8_t raw[HSM_SIG_MAX];
-	CK_MECHANISM_TYPE m = 0;
 	CK_SESSION_HANDLE s;
 	CK_ULONG raw_n;
-	uint64_t generation;
-	struct err first = { 0 };
-	CK_RV rv;
+	uint64_t generation = 0;
+	struct err local;
 
-	if (!prepare(k->alg, input, &in, &m, e))
+	if (e == NULL)
+		e = &local;
+	if (!prepare(k->alg, input, &in, e))
 		return false;
+	/* A signature has no state in the token: it may be tried again, once. */
 	for (int attempt = 0;; attempt++) {
-		bool got = session_take(h, &s, &first);
+		CK_RV rv;
+		unsigned row;
+		bool got;
 
-		rv = got ? sign_once(h, k, s, m, span_of(&in), raw, &raw_n, &first) : CKR_SESSION_CLOSED;
+		*e = (struct err){ 0 };
+		got = session_take(h, &s, &generation, e);
+		if (!got && e->kind == ERR_BUSY)
+			return false;
+		rv = got ? sign_once(h, k, s, span_of(&in), raw, &raw_n, e) : h->last_ckr;
 		if (got)
 			session_give(h, s, rv == CKR_OK);
-		count(h, rv, &generation);
-		if (rv == CKR_OK)
+		row = count(h, rv);
+		if (rv == CKR_OK && got)
 			return to_der(k->alg, raw, raw_n, out, n, e);
-		/* A signature has no state: it may be tried again, once. */
-		if (attempt != 0 || !healable(rv) || (!got && first.kind == ERR_BUSY))
-			break;
-		if (!session_recover(h, generation, e))
+		if (attempt != 0 || !healable(rv))
+			return e->kind != ERR_NONE ? false : ckr_fail(h, e, "C_Sign", rv);
+		if (!heal(h, k, rv, generation, row, e))
 			return false;
 	}
-	if (first.kind != ERR_NONE) {
-		*e = first;
-		return false;
-	}
-	return ckr_fail(h, e, "C_Sign", rv);
 }

@@ -9,9 +9,8 @@
 #include "base/text.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,74 +38,112 @@ bool softhsm_module(char *out, size_t size, struct err *e)
 
 bool hsm_embedded_configure(const char *dir, struct err *e)
 {
-	AUTO_FREE char *path = mem_printf("%s/softhsm2.conf", dir);
-	AUTO_FREE char *want = mem_printf("directories.tokendir = %s/token\nobjectstore.backend = file\n"
-	                                  "log.level = ERROR\nslots.removable = false\n",
-	                                  dir);
+	char whole[PATH_MAX];
+	AUTO_FREE char *path = NULL;
+	AUTO_FREE char *want = NULL;
 	AUTO_BUF have = { 0 };
 
-	if (!file_read(&have, path, 4096, NULL) || strcmp(buf_str(&have), want) != 0)
+	if (realpath(dir, whole) == NULL)
+		return err_sys(e, ERR_IO, "%s", dir);
+	path = mem_printf("%s/softhsm2.conf", whole);
+	want = mem_printf("directories.tokendir = %s/token\nobjectstore.backend = file\n"
+	                  "log.level = ERROR\nslots.removable = false\n",
+	                  whole);
+	if (!file_read(&have, path, 2 * PATH_MAX, NULL) || strcmp(buf_str(&have), want) != 0)
 		if (!file_write_atomic(path, want, strlen(want), 0644, e))
 			return false;
 	return setenv("SOFTHSM2_CONF", path, 1) == 0 || err_sys(e, ERR_INTERNAL, "SOFTHSM2_CONF");
 }
 
-/* DIR/token/UUID/token.object of the one token that there is. */
-static bool token_file(const char *dir, char *out, size_t size, struct err *e)
+/* DIR/token/UUID/token.object of the one token that there is. SoftHSM's serial is taken from the UUID. */
+static bool token_file(const char *dir, char *out, size_t size, char serial[17], struct err *e)
 {
 	AUTO_FREE char *folder = mem_printf("%s/token", dir);
 	DIR *d = opendir(folder);
 	struct dirent *entry;
-	bool found = false;
+	unsigned found = 0;
 
 	if (d == NULL)
-		return err_sys(e, ERR_HSM, "%s", folder);
-	while ((entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.') {
-			snprintf(out, size, "%s/%s/token.object", folder, entry->d_name);
-			found = true;
-		}
+		return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_HSM, "%s", folder);
+	while ((entry = readdir(d)) != NULL) {
+		if (strlen(entry->d_name) != 36)
+			continue;
+		snprintf(out, size, "%s/%s/token.object", folder, entry->d_name);
+		if (serial != NULL)
+			snprintf(serial, 17, "%.4s%.12s", entry->d_name + 19, entry->d_name + 24);
+		found++;
+	}
 	closedir(d);
-	return found || err_set(e, ERR_NOT_FOUND, "%s holds no token", folder);
+	if (found > 1)
+		return err_set(e, ERR_CONFLICT, "%s holds %u tokens", folder, found);
+	return found == 1 || err_set(e, ERR_NOT_FOUND, "%s holds no token", folder);
 }
 
-static bool same_size(const char *path, off_t want)
+/* Shorter than its copy, or the length is there but not the octets (a power loss may leave zeros). */
+static bool is_broken(const char *path, size_t want)
 {
-	struct stat st;
+	AUTO_BUF now = { 0 };
 
-	return stat(path, &st) == 0 && st.st_size >= want;
+	if (!file_read(&now, path, TOKEN_FILE_MAX, NULL) || now.n < want)
+		return true;
+	return now.n != 0 && now.p[0] == 0 && memcmp(now.p, now.p + 1, now.n - 1) == 0;
+}
+
+/* A file that root puts back stays the role's. */
+static bool keep_owner(const char *path, const struct stat *was, struct err *e)
+{
+	return was->st_uid == geteuid() || chown(path, was->st_uid, was->st_gid) == 0 || err_sys(e, ERR_IO, "%s", path);
 }
 
 bool softhsm_mend(const char *dir, struct err *e)
 {
 	AUTO_FREE char *copy = mem_printf("%s/ca/token.object.copy", dir);
 	AUTO_BUF good = { 0 };
-	char path[4096];
+	char path[PATH_MAX + 64], serial[17];
+	struct stat st;
 
-	if (!file_read(&good, copy, TOKEN_FILE_MAX, NULL) || !token_file(dir, path, sizeof path, NULL))
+	if (!file_read(&good, copy, TOKEN_FILE_MAX, NULL) || !token_file(dir, path, sizeof path, serial, NULL))
 		return true; /* nothing to mend with, or nothing to mend: the token search says what is wrong */
-	if (same_size(path, (off_t)good.n))
+	if (stat(copy, &st) != 0 || good.n == 0 || !is_broken(path, good.n))
 		return true;
-	log_event(LOG_LEVEL_WARN, "token.object was short and is put back from its copy", "file", path, NULL);
-	return file_write_atomic(path, good.p, good.n, 0600, e);
+	if (memmem(good.p, good.n, serial, strlen(serial)) == NULL)
+		return err_set(e, ERR_HSM, "%s is damaged, and %s is of another token: restore a backup", path, copy);
+	log_event(LOG_LEVEL_WARN, "token.object was damaged and is put back from its copy", "file", path, NULL);
+	return file_write_atomic(path, good.p, good.n, 0600, e) && keep_owner(path, &st, e);
 }
 
 bool softhsm_copy(const char *dir, struct err *e)
 {
 	AUTO_FREE char *copy = mem_printf("%s/ca/token.object.copy", dir);
 	AUTO_BUF text = { 0 };
-	char path[4096];
+	char path[PATH_MAX + 64];
 
-	return token_file(dir, path, sizeof path, e) && file_read(&text, path, TOKEN_FILE_MAX, e) &&
+	return token_file(dir, path, sizeof path, NULL, e) && file_read(&text, path, TOKEN_FILE_MAX, e) &&
 	       file_write_atomic(copy, text.p, text.n, 0600, e);
+}
+
+/* SoftHSM gives a new token another slot: the one that is there with a token in it. */
+static CK_RV slot_with(struct hsm *h, bool initialized, CK_SLOT_ID *slot)
+{
+	CK_SLOT_ID slots[16];
+	CK_ULONG n = COUNT_OF(slots);
+	CK_RV rv = h->f->C_GetSlotList(CK_TRUE, slots, &n);
+
+	for (CK_ULONG i = 0; rv == CKR_OK && i < n; i++) {
+		CK_TOKEN_INFO t;
+
+		*slot = slots[i];
+		if (h->f->C_GetTokenInfo(slots[i], &t) == CKR_OK && ((t.flags & CKF_TOKEN_INITIALIZED) != 0) == initialized)
+			return CKR_OK;
+	}
+	return rv != CKR_OK ? rv : CKR_TOKEN_NOT_PRESENT;
 }
 
 static bool create(struct hsm *h, const char *label, const char *pin, struct err *e)
 {
-	CK_SLOT_ID slots[16];
-	CK_ULONG n = COUNT_OF(slots);
 	CK_UTF8CHAR padded[32];
 	CK_SESSION_HANDLE s;
+	CK_SLOT_ID slot;
 	uint8_t secret[16];
 	char so[33];
 	CK_RV rv;
@@ -115,15 +152,13 @@ static bool create(struct hsm *h, const char *label, const char *pin, struct err
 	memcpy(padded, label, strlen(label));
 	rnd_kernel(secret, sizeof secret);
 	hex_put(so, secret, sizeof secret);
-	rv = h->f->C_GetSlotList(CK_TRUE, slots, &n);
+	rv = slot_with(h, false, &slot);
 	if (rv == CKR_OK)
-		rv = h->f->C_InitToken(slots[n - 1], (CK_UTF8CHAR *)so, strlen(so), padded);
-	n = COUNT_OF(slots);
+		rv = h->f->C_InitToken(slot, (CK_UTF8CHAR *)so, strlen(so), padded);
 	if (rv == CKR_OK)
-		rv = h->f->C_GetSlotList(CK_TRUE, slots, &n);
-	/* The new token stands before the slot for the next one. */
+		rv = slot_with(h, true, &slot);
 	if (rv == CKR_OK)
-		rv = h->f->C_OpenSession(slots[0], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s);
+		rv = h->f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s);
 	if (rv == CKR_OK)
 		rv = h->f->C_Login(s, CKU_SO, (CK_UTF8CHAR *)so, strlen(so));
 	if (rv == CKR_OK)
@@ -135,23 +170,22 @@ static bool create(struct hsm *h, const char *label, const char *pin, struct err
 
 bool hsm_embedded_create(const char *dir, const char *label, const char *pin, struct err *e)
 {
-	AUTO_STRUCT(hsm) *h = mem_new(sizeof *h);
+	AUTO_STRUCT(hsm) *h = hsm_blank();
 	AUTO_FREE char *folder = mem_printf("%s/token", dir);
-	AUTO_FD int lock = -1;
-	char path[4096];
+	char path[PATH_MAX + 64];
+	struct err why = { 0 };
 
-	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->free_one, NULL);
-	if (strlen(label) > 32)
-		return err_set(e, ERR_CONFIG, "hsm.token: a label has at most 32 characters");
+	if (label[0] == 0 || strlen(label) > 32)
+		return err_set(e, ERR_CONFIG, "hsm.token: a label has 1 to 32 characters");
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
 		return err_sys(e, ERR_IO, "%s", folder);
-	if (token_file(dir, path, sizeof path, NULL))
+	if (token_file(dir, path, sizeof path, NULL, &why) || why.kind == ERR_CONFLICT)
 		return err_set(e, ERR_EXISTS, "%s holds a token already", folder);
 	if (!softhsm_module(path, sizeof path, e))
 		return false;
 	h->module = mem_text(path);
-	if (!init_lock(dir, &lock, e) || !hsm_embedded_configure(dir, e) || !module_load(h, e) || !create(h, label, pin, e))
+	if (!lock_open(dir, &h->lock_fd, e) || !lock_take(h->lock_fd, e) || !hsm_embedded_configure(dir, e) ||
+	    !module_load(h, e) || !module_initialize(h, e) || !create(h, label, pin, e))
 		return false;
 	sync();
 	return softhsm_copy(dir, e);
