@@ -164,9 +164,8 @@ static void serve_enroll(void)
 	}
 }
 
-static void serve_officers(void)
+static void serve_officers(struct api *api)
 {
-	struct api *api = api_new(ra);
 	struct route routes[] = {
 		{ "/api/v1", api_head(), api, OFFICER_BODY_MAX },
 		{ "/healthz", health_head(), ra, 0 },
@@ -195,12 +194,16 @@ int main(int argc, char **argv)
 	own_tls = (struct own_tls){ .dir = role.dir, .ra = ra };
 	if (est != NULL)
 		est_set_caller(est, ra);
+	struct api *api = officers ? api_new(ra) : NULL;
+
 	if (officers)
-		serve_officers();
+		serve_officers(api);
 	else
 		serve_enroll();
 	if (web != NULL)
 		web_stop(web, DRAIN_US);
 	caller_free(ra);
+	api_free(api);
+	est_free(est);
 	return 0;
 }

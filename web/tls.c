@@ -11,11 +11,10 @@ AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
 
 /* X25519 first: "SERVER_PRECEDENCE" with GnuTLS's own order asks every client for a second hello. AEAD and ECDHE alone
- * (RFC 9325); no tickets are set up; renegotiation is refused by MHD's side never asking for it. */
+ * (RFC 9325); no tickets are set up; a client that asks to renegotiate is not answered. */
 const char *const tls_priorities =
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:"
-	"+CHACHA20-POLY1305:-MAC-ALL:+AEAD:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%SERVER_PRECEDENCE:"
-	"%DISABLE_SAFE_RENEGOTIATION";
+	"+CHACHA20-POLY1305:-MAC-ALL:+AEAD:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%SERVER_PRECEDENCE";
 
 static const EVP_MD *md_of(gnutls_sign_algorithm_t algo)
 {

@@ -67,7 +67,7 @@ def test_ocsptool_and_certtool__OCSP_05__OCSP_11__CRL_01(i):
     bundle.write_text(i.root.read_text() + (i.dir / "trust" / "devices.pem").read_text())
 
     def ask(*options):
-        done = run("ocsptool", "--ask", i.va + "/ocsp", "--load-issuer", i.dir / "trust" / "devices.pem",
+        done = run("ocsptool", f"--ask={i.va}/ocsp", "--load-issuer", i.dir / "trust" / "devices.pem",
                    "--load-cert", pem, "--load-trust", bundle, *options)
         both = done.stdout + done.stderr
         check("Verifying OCSP Response: Success" in both, both)

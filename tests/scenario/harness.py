@@ -247,7 +247,7 @@ class Instance:
     def ocsp(self, pem, *options, issuer="devices"):
         """good, revoked, unknown, or the error word."""
         done = run("openssl", "ocsp", "-issuer", self.dir / "trust" / f"{issuer}.pem", "-CAfile", self.root,
-                   "-cert", pem, "-url", self.va + "/ocsp", "-timeout", "10", *options)
+                   *options, "-cert", pem, "-url", self.va + "/ocsp", "-timeout", "10")
         both = done.stdout + done.stderr
         word = re.search(r": (good|revoked|unknown)", both)
         if word:
