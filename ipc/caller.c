@@ -33,6 +33,7 @@ struct caller {
 	int fd;       /* used by senders, under lock */
 	int next_fd;  /* handed over to the receiver, -2 none */
 	bool ready;   /* HELLO of the peer seen */
+	int64_t down_since; /* mono us, 0 while ready */
 	bool stop;
 	uint32_t hint;
 	struct slot slots[SLOTS];
@@ -88,6 +89,8 @@ static void gone(struct caller *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
+	if (c->ready)
+		c->down_since = clock_mono();
 	c->ready = false;
 	pthread_mutex_unlock(&c->lock);
 	err_set(&e, ERR_BUSY, "a part of the service is restarting");
@@ -109,6 +112,9 @@ static bool greet(struct caller *c, const struct frame *f)
 	pthread_mutex_unlock(&c->lock);
 	if (c->up != NULL)
 		c->up(c->arg);
+	pthread_mutex_lock(&c->lock);
+	c->down_since = 0;
+	pthread_mutex_unlock(&c->lock);
 	return true;
 }
 
@@ -203,6 +209,7 @@ struct caller *caller_new(const char *role, caller_notice *notice, caller_up *up
 	c->arg = arg;
 	c->fd = -1;
 	c->next_fd = -2;
+	c->down_since = clock_mono();
 	pthread_mutex_init(&c->lock, NULL);
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->wake < 0 || pthread_create(&c->thread, NULL, receiver, c) != 0)
@@ -246,6 +253,16 @@ bool caller_is_up(struct caller *c)
 	up = c->ready;
 	pthread_mutex_unlock(&c->lock);
 	return up;
+}
+
+int64_t caller_down_since(struct caller *c)
+{
+	int64_t since;
+
+	pthread_mutex_lock(&c->lock);
+	since = c->down_since;
+	pthread_mutex_unlock(&c->lock);
+	return since;
 }
 
 /* Reserves a slot; false when all are taken. */

@@ -25,6 +25,8 @@ void caller_channel(struct caller *c, int fd);
 /* Stops the receiver thread, answers what is outstanding with ERR_BUSY, frees. */
 void caller_free(struct caller *c);
 bool caller_is_up(struct caller *c);
+/* Since when (mono us) the peer is away; 0 while it is there. Inside caller_up it still tells how long it was away. */
+int64_t caller_down_since(struct caller *c);
 
 /* Submits; answer is called exactly once, perhaps before this returns. f->id is set here. */
 void caller_submit(struct caller *c, const struct frame *f, caller_answer *answer, void *arg);
