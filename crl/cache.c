@@ -21,20 +21,21 @@ struct line {
 
 struct bucket {
 	struct line *line[WAYS];
-	uint64_t dropped; /* highest sequence that was dropped here */
 };
 
 struct cache {
 	pthread_mutex_t lock;
 	uint64_t key[2];
+	struct table *table;
 	struct bucket bucket[BUCKETS];
 };
 
-struct cache *cache_new(void)
+struct cache *cache_new(struct table *table)
 {
 	struct cache *c = mem_new(sizeof *c);
 
 	pthread_mutex_init(&c->lock, NULL);
+	c->table = table;
 	rnd_kernel(c->key, sizeof c->key);
 	return c;
 }
@@ -98,10 +99,28 @@ bool cache_get(struct cache *c, struct span key, int64_t now, struct cached *out
 	return found;
 }
 
+/* Where an answer goes: over its own older one, into a free place, or over the one that is due first. */
+static size_t place_of(const struct bucket *b, struct span key)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < WAYS; i++)
+		if (b->line[i] != NULL && b->line[i]->key_n == key.n && memcmp(b->line[i]->key, key.p, key.n) == 0)
+			return i;
+	for (size_t i = 0; i < WAYS; i++) {
+		if (b->line[i] == NULL)
+			return i;
+		if (b->line[i]->a.refresh_at < b->line[at]->a.refresh_at)
+			at = i;
+	}
+	return at;
+}
+
 void cache_put(struct cache *c, struct span key, uint32_t ref, const struct serial *s, const struct cached *a)
 {
 	struct bucket *b = bucket_of(c, s->v, s->n);
-	size_t at = 0;
+	struct status_entry now;
+	size_t at;
 	struct line *l;
 
 	if (key.n > KEY_MAX)
@@ -115,33 +134,24 @@ void cache_put(struct cache *c, struct span key, uint32_t ref, const struct seri
 	l->a.body = (struct buf){ 0 };
 	buf_add(&l->a.body, a->body.p, a->body.n);
 	pthread_mutex_lock(&c->lock);
-	if (a->seq < b->dropped) {
+	/* Signed while the status changed: the writer changes the table first and drops here second, so that an answer is
+	 * either seen to be old now, or dropped in a moment. */
+	if (!table_get(c->table, ref, s, &now) || now.seq != a->seq) {
 		pthread_mutex_unlock(&c->lock);
 		line_free(l);
 		return;
 	}
-	for (size_t i = 0; i < WAYS; i++) {
-		const struct line *have = b->line[i];
-
-		if (have == NULL || (have->key_n == key.n && memcmp(have->key, key.p, key.n) == 0)) {
-			at = i;
-			break;
-		}
-		if (b->line[at] != NULL && have->a.refresh_at < b->line[at]->a.refresh_at)
-			at = i;
-	}
+	at = place_of(b, key);
 	line_free(b->line[at]);
 	b->line[at] = l;
 	pthread_mutex_unlock(&c->lock);
 }
 
-void cache_drop(struct cache *c, uint32_t ref, const struct serial *s, uint64_t seq)
+void cache_drop(struct cache *c, uint32_t ref, const struct serial *s)
 {
 	struct bucket *b = bucket_of(c, s->v, s->n);
 
 	pthread_mutex_lock(&c->lock);
-	if (seq > b->dropped)
-		b->dropped = seq;
 	for (size_t i = 0; i < WAYS; i++)
 		if (b->line[i] != NULL && b->line[i]->ref == ref && serial_equal(&b->line[i]->serial, s)) {
 			line_free(b->line[i]);

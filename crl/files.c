@@ -56,6 +56,8 @@ static bool parse_path(const char *path, struct wanted *w)
 	char *end;
 
 	*w = (struct wanted){ .crl = strncmp(path, "/crl/", 5) == 0 };
+	if (!w->crl && strncmp(path, "/ca/", 4) != 0)
+		return false;
 	path += w->crl ? 5 : 4;
 	n = strspn(path, "abcdefghijklmnopqrstuvwxyz0123456789-");
 	if (n == 0 || n >= sizeof w->name || path[0] < 'a' || path[0] > 'z')
@@ -107,8 +109,7 @@ static void give(const struct request *in, struct response *out, const char *typ
 	buf_add(&out->body, body.p, body.n);
 }
 
-static void give_certificate(const struct request *in, struct response *out, const struct va_authority *a, const char *suffix,
-                             int64_t now)
+static void give_certificate(const struct request *in, struct response *out, const struct va_authority *a, const char *suffix)
 {
 	struct span der = span_of(&a->cert);
 	AUTO_BUF made = { 0 };
@@ -129,7 +130,7 @@ static void give_certificate(const struct request *in, struct response *out, con
 	} else {
 		buf_add(&made, der.p, der.n);
 	}
-	give(in, out, type, span_of(&made), etag, now - now % US_PER_DAY, 86400);
+	give(in, out, type, span_of(&made), etag, a->not_before, 86400);
 }
 
 static bool parse(void *ctx, const struct request *in, struct ask *ask, struct response *out)
@@ -148,7 +149,7 @@ static bool parse(void *ctx, const struct request *in, struct ask *ask, struct r
 	pthread_rwlock_rdlock(&va->lock);
 	a = parse_path(in->path, &w) ? authority_by_name(va, w.name, w.gen) : NULL;
 	if (a != NULL && !w.crl)
-		give_certificate(in, out, a, w.suffix, now);
+		give_certificate(in, out, a, w.suffix);
 	else if (a != NULL && a->crl.body.n != 0)
 		give(in, out, "application/pkix-crl", span_of(&a->crl.body), a->crl.etag, a->crl.this_update,
 		     (a->crl.next_update - now) / US_PER_SECOND < 3600 ? (a->crl.next_update - now) / US_PER_SECOND : 3600);
@@ -177,25 +178,42 @@ const struct head *va_file_head(void)
 	return &head;
 }
 
+static void ready(struct va *va, struct response *out)
+{
+	bool fresh, ca = caller_is_up(va->ca);
+	static const char *const word[] = { "failed", "ok" };
+
+	pthread_rwlock_rdlock(&va->lock);
+	fresh = va_fresh(va);
+	pthread_rwlock_unlock(&va->lock);
+	out->status = fresh && ca ? 200 : 503;
+	buf_printf(&out->body,
+	           "{\"status\":\"%s\",\"checks\":[{\"name\":\"status\",\"status\":\"%s\",\"detail\":\"%llu certificates\"},"
+	           "{\"name\":\"signer\",\"status\":\"%s\",\"detail\":\"%s\"},"
+	           "{\"name\":\"requests\",\"status\":\"ok\",\"detail\":\"CertIDs by hash: SHA-1 %llu, SHA-256 %llu, SHA-384 %llu, "
+	           "SHA-512 %llu, other %llu\"}]}\n",
+	           word[fresh && ca], word[fresh], (unsigned long long)table_count(va->table), word[ca], ca ? "up" : "restarting",
+	           (unsigned long long)va->asked[CERT_ID_SHA1], (unsigned long long)va->asked[CERT_ID_SHA256],
+	           (unsigned long long)va->asked[CERT_ID_SHA384], (unsigned long long)va->asked[CERT_ID_SHA512],
+	           (unsigned long long)va->asked[CERT_ID_HASHES]);
+}
+
 static bool health(void *ctx, const struct request *in, struct ask *ask, struct response *out)
 {
-	struct va *va = ctx;
-	bool caught, ca = caller_is_up(va->ca), live = strcmp(in->path, "/healthz") == 0;
-
 	(void)ask;
-	pthread_rwlock_rdlock(&va->lock);
-	caught = va->caught_up;
-	pthread_rwlock_unlock(&va->lock);
+	if (strcmp(in->method, "GET") != 0 && strcmp(in->method, "HEAD") != 0) {
+		response_text(out, 405, in, "GET only");
+		response_header(out, "Allow", "GET, HEAD");
+		return false;
+	}
 	out->content_type = "application/json";
-	out->status = live || (caught && ca) ? 200 : 503;
-	if (live)
-		buf_text(&out->body, "{\"status\":\"ok\"}\n");
-	else
-		buf_printf(&out->body,
-		           "{\"status\":\"%s\",\"checks\":[{\"name\":\"status\",\"status\":\"%s\",\"detail\":\"%llu certificates\"},"
-		           "{\"name\":\"signer\",\"status\":\"%s\",\"detail\":\"%s\"}]}\n",
-		           caught && ca ? "ok" : "failed", caught ? "ok" : "failed", (unsigned long long)table_count(va->table),
-		           ca ? "ok" : "failed", ca ? "ok" : "restarting");
+	response_header(out, "Cache-Control", "no-store");
+	if (strcmp(in->path, "/readyz") == 0) {
+		ready(ctx, out);
+		return false;
+	}
+	out->status = 200;
+	buf_text(&out->body, "{\"status\":\"ok\"}\n");
 	return false;
 }
 

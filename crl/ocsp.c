@@ -6,16 +6,19 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 enum ocsp_error { MALFORMED = 1, INTERNAL = 2, TRY_LATER = 3, UNAUTHORIZED = 6 };
+/* Microseconds; ca takes a producedAt within a minute. */
+#define READY_BACK (30 * US_PER_SECOND)
+#define LIVE_BACK US_PER_MINUTE
 enum step { ASK_HEAD, ASK_SIGNATURE };
 
 /* Between two questions. */
 struct state {
-	struct buf request; /* DER: what q's views point into */
-	struct ocsp_request q;
+	struct ocsp_request q; /* views into the DER that follows this struct */
 	uint32_t ref;
 	uint64_t seq;       /* highest sequence among what is answered */
 	int64_t this_update, next_update;
@@ -52,23 +55,23 @@ static void give_ready(const struct request *in, struct response *out, struct sp
 	response_header(out, "ETag", "%s", etag);
 	response_header(out, "Cache-Control", "max-age=%lld, public, no-transform, must-revalidate",
 	                (long long)((next_update - now) / US_PER_SECOND > 1 ? (next_update - now) / US_PER_SECOND - 1 : 0));
-	out->status = strstr(in->if_none_match, etag) != NULL ? 304 : 200;
+	out->status = 200;
+	if (strcmp(in->method, "GET") == 0 && (strcmp(in->if_none_match, "*") == 0 || strstr(in->if_none_match, etag) != NULL))
+		out->status = 304;
 	if (out->status == 304)
 		return;
 	out->content_type = "application/ocsp-response";
 	buf_add(&out->body, body.p, body.n);
 }
 
-/* Keeps views alive over the questions. */
-static struct state *state_new(const struct ocsp_request *q, struct span der)
+/* One block, since web frees it with free(): the parsed request's views point behind it. */
+static struct state *state_new(struct span der)
 {
 	struct state *s = mem_new(sizeof *s + der.n);
 
-	/* One block: web frees it with free(). */
 	memcpy(s + 1, der.p, der.n);
-	s->request = (struct buf){ .p = (uint8_t *)(s + 1), .n = der.n };
-	(void)q;
-	(void)!ocsp_request_parse(&s->q, s->request.p, s->request.n, NULL);
+	/* Parsed before, so it parses again. */
+	(void)!ocsp_request_parse(&s->q, (const uint8_t *)(s + 1), der.n, NULL);
 	return s;
 }
 
@@ -105,20 +108,35 @@ static void put_single(struct va *va, struct state *s, const struct va_authority
 	o->extended_revoke = true;
 }
 
+/* RFC 9919, 3.2.4. A little back-dated for clients whose clock is behind; what will lie in caches has one time for
+ * thisUpdate and producedAt, which 9919 takes Last-Modified from in different places. */
+static void set_times(struct state *s, struct ca_ocsp *o, const struct va_authority *a, int64_t second)
+{
+	o->this_update = second - (s->cacheable ? READY_BACK : LIVE_BACK);
+	o->produced_at = s->cacheable ? o->this_update : second;
+	o->next_update = o->this_update + a->ocsp_lifetime;
+	if (o->next_update > a->answers_end)
+		o->next_update = a->answers_end;
+	s->this_update = o->this_update;
+	s->next_update = o->next_update;
+}
+
+/* False: there is no responder to be believed; s is freed then. */
 static bool ask_signature(struct va *va, struct state *s, const struct va_authority *a, struct ask *ask)
 {
-	int64_t now = va->c.now(), second = now - now % US_PER_SECOND;
+	int64_t now = va->c.now();
 	struct ca_ocsp *o = mem_new(sizeof *o);
 
 	o->gen = a->gen;
-	o->produced_at = second;
-	/* Back-dated a little for clients whose clock is behind (OCSP-10). */
-	s->this_update = o->this_update = second - US_PER_MINUTE;
-	o->next_update = o->this_update + a->ocsp_lifetime;
-	/* The responder's own certificate is renewed at two thirds of 30 days: eight hours are always inside. */
-	s->next_update = o->next_update;
 	o->nonce = s->q.nonce;
 	s->cacheable = s->q.nonce.n == 0 && s->q.n == 1;
+	set_times(s, o, a, now - now % US_PER_SECOND);
+	if (o->next_update <= now) {
+		/* The responder's certificate has run out: nobody would believe it. */
+		free(o);
+		free(s);
+		return false;
+	}
 	for (size_t i = 0; i < s->q.n; i++)
 		put_single(va, s, a, i, o);
 	ask->body.n = 0;
@@ -143,12 +161,40 @@ static struct va_authority *one_issuer(struct va *va, const struct ocsp_request 
 	return a != NULL && a->has_responder ? a : NULL;
 }
 
+static void count(struct va *va, const struct ocsp_request *q)
+{
+	for (size_t i = 0; i < q->n; i++)
+		atomic_fetch_add_explicit(&va->asked[q->id[i].hash], 1, memory_order_relaxed);
+}
+
+/* With the lock held. True: a question in *ask; the cache has been asked before. */
+static bool live(struct va *va, const struct va_authority *a, const struct ocsp_request *q, struct span der, struct ask *ask,
+                 struct response *out)
+{
+	struct state *s;
+
+	if (!va_fresh(va)) {
+		give_error(out, TRY_LATER);
+		return false;
+	}
+	s = state_new(der);
+	s->ref = a->ref;
+	if (!all_known(va, q, a->ref)) {
+		/* Perhaps it was issued a moment ago: caught up to the last commit, we know. */
+		*ask = (struct ask){ .to = va->ra, .type = STATUS_HEAD, .timeout = 2 * US_PER_SECOND, .step = ASK_HEAD, .state = s };
+		return true;
+	}
+	if (ask_signature(va, s, a, ask))
+		return true;
+	give_error(out, INTERNAL);
+	return false;
+}
+
 static bool decide(struct va *va, const struct request *in, struct span der, struct ask *ask, struct response *out)
 {
 	struct ocsp_request *q = mem_new(sizeof *q);
 	struct cached ready = { 0 };
 	struct va_authority *a;
-	struct state *s;
 	bool asks = false;
 
 	if (!ocsp_request_parse(q, der.p, der.n, NULL)) {
@@ -156,27 +202,16 @@ static bool decide(struct va *va, const struct request *in, struct span der, str
 		free(q);
 		return false;
 	}
+	count(va, q);
 	pthread_rwlock_rdlock(&va->lock);
 	a = one_issuer(va, q);
-	if (!va->caught_up && va->authority_n == 0) {
-		give_error(out, TRY_LATER);
-	} else if (a == NULL) {
+	if (a == NULL)
+		/* RFC 9919, 3.2.3; but a generation may only not have been told yet. */
 		give_error(out, va->caught_up ? UNAUTHORIZED : TRY_LATER);
-	} else if (q->nonce.n == 0 && q->n == 1 && cache_get(va->cache, q->id[0].whole, va->c.now(), &ready)) {
+	else if (q->nonce.n == 0 && q->n == 1 && cache_get(va->cache, q->id[0].whole, va->c.now(), &ready))
 		give_ready(in, out, span_of(&ready.body), ready.this_update, ready.next_update, va->c.now());
-	} else if (!va->caught_up) {
-		give_error(out, TRY_LATER);
-	} else {
-		s = state_new(q, der);
-		s->ref = a->ref;
-		if (all_known(va, q, a->ref)) {
-			asks = ask_signature(va, s, a, ask);
-		} else {
-			/* Perhaps it was issued a moment ago: caught up to the last commit, we know. */
-			*ask = (struct ask){ .to = va->ra, .type = STATUS_HEAD, .timeout = 2 * US_PER_SECOND, .step = ASK_HEAD, .state = s };
-			asks = true;
-		}
-	}
+	else
+		asks = live(va, a, q, der, ask, out);
 	pthread_rwlock_unlock(&va->lock);
 	buf_free(&ready.body);
 	free(q);
@@ -233,6 +268,15 @@ static bool signed_answer(struct va *va, const struct request *in, const struct 
 	return false;
 }
 
+/* True when ra has answered and the table holds everything up to its last commit. */
+static bool in_step(struct va *va, const struct answer *a)
+{
+	struct rd r = rd_of(a->body.p, a->body.n);
+	uint64_t head = rd_u64(&r);
+
+	return a->got && a->type == STATUS_OK && rd_done(&r) && head <= va->applied;
+}
+
 static bool format(void *ctx, const struct request *in, const struct answer *a, struct ask *ask, struct response *out)
 {
 	struct va *va = ctx;
@@ -242,18 +286,18 @@ static bool format(void *ctx, const struct request *in, const struct answer *a, 
 
 	if (ask->step == ASK_SIGNATURE)
 		return signed_answer(va, in, a, s, out);
-	if (!a->got || a->type != STATUS_OK) {
-		give_error(out, TRY_LATER);
-		return false;
-	}
 	pthread_rwlock_rdlock(&va->lock);
 	for (size_t i = 0; i < va->authority_n; i++)
 		if (va->authority[i]->ref == s->ref)
 			au = va->authority[i];
-	if (au != NULL)
-		asks = ask_signature(va, s, au, ask);
-	else
+	if (au == NULL || !in_step(va, a)) {
 		give_error(out, TRY_LATER);
+	} else if (ask_signature(va, s, au, ask)) {
+		asks = true;
+	} else {
+		ask->state = NULL;
+		give_error(out, INTERNAL);
+	}
 	pthread_rwlock_unlock(&va->lock);
 	return asks;
 }

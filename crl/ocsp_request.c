@@ -16,6 +16,8 @@ static const struct {
 };
 static const uint8_t oid_nonce[] = { 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02 };
 
+enum { SLASHES_MAX = 64 };
+
 static bool malformed(struct err *e, const char *where)
 {
 	return err_set(e, ERR_BAD_REQUEST, "malformed OCSP request (%s)", where);
@@ -58,7 +60,7 @@ static bool parse_cert_id(struct cert_id *id, struct der *request)
 		return false;
 	if (serial.n > 1 && ((serial.p[0] == 0 && (serial.p[1] & 0x80) == 0) || (serial.p[0] == 0xff && (serial.p[1] & 0x80) != 0)))
 		return false;
-	if ((serial.p[0] & 0x80) != 0)
+	if ((serial.p[0] & 0x80) != 0 || (serial.n == 1 && serial.p[0] == 0))
 		id->impossible = true;
 	if (serial.n > 1 && serial.p[0] == 0)
 		serial.p++, serial.n--;
@@ -146,15 +148,11 @@ bool ocsp_request_parse(struct ocsp_request *out, const uint8_t *p, size_t n, st
 	return der_done(&tbs) || malformed(e, "tbsRequest");
 }
 
-bool ocsp_get_decode(struct buf *der, const char *path, struct err *e)
+/* Percent-escapes in either case; an unescaped + may have become a space on its way. */
+static bool unescape(struct buf *text, const char *path)
 {
-	AUTO_BUF text = { 0 };
 	size_t got;
 
-	while (*path == '/')
-		path++;
-	if (strlen(path) > 2 * OCSP_REQUEST_MAX)
-		return malformed(e, "too large");
 	for (; *path != 0; path++) {
 		uint8_t octet = (uint8_t)*path;
 
@@ -162,13 +160,55 @@ bool ocsp_get_decode(struct buf *der, const char *path, struct err *e)
 			char two[3] = { 0 };
 
 			if (path[1] == 0 || path[2] == 0)
-				return malformed(e, "percent-escape");
+				return false;
 			memcpy(two, path + 1, 2);
 			if (!hex_get(two, &octet, 1, &got))
-				return malformed(e, "percent-escape");
+				return false;
 			path += 2;
 		}
-		buf_byte(&text, octet == ' ' ? '+' : octet);
+		buf_byte(text, octet == ' ' ? '+' : octet);
 	}
-	return (text.n != 0 && b64_get(der, (char *)text.p, text.n)) || malformed(e, "base64");
+	return true;
+}
+
+/* A proxy that tidies paths has made one slash of two: one character is missing. The doubled one is put back where the
+ * outcome is a request, if there is just one such place; else nobody knows what was asked. */
+static bool unfold(struct buf *der, const struct buf *text)
+{
+	struct ocsp_request *q = mem_new(sizeof *q);
+	size_t places = 0, tried = 0;
+
+	for (size_t i = 0; i < text->n && tried < SLASHES_MAX && places < 2; i++) {
+		AUTO_BUF whole = { 0 };
+		AUTO_BUF out = { 0 };
+
+		if (text->p[i] != '/')
+			continue;
+		tried++;
+		buf_add(&whole, text->p, i + 1);
+		buf_add(&whole, text->p + i, text->n - i);
+		if (!b64_get(&out, (char *)whole.p, whole.n) || !ocsp_request_parse(q, out.p, out.n, NULL))
+			continue;
+		der->n = 0;
+		buf_add(der, out.p, out.n);
+		places++;
+	}
+	free(q);
+	return places == 1;
+}
+
+bool ocsp_get_decode(struct buf *der, const char *path, struct err *e)
+{
+	AUTO_BUF text = { 0 };
+
+	while (*path == '/')
+		path++;
+	if (strlen(path) > 2 * OCSP_REQUEST_MAX)
+		return malformed(e, "too large");
+	if (!unescape(&text, path))
+		return malformed(e, "percent-escape");
+	if (text.n != 0 && b64_get(der, (char *)text.p, text.n))
+		return true;
+	der->n = 0;
+	return (text.n % 4 == 3 && memmem(text.p, text.n, "//", 2) == NULL && unfold(der, &text)) || malformed(e, "base64");
 }

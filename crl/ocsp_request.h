@@ -24,8 +24,9 @@ struct ocsp_request {
 /* False: malformedRequest(1). Views into p. Signature and requestorName are read over; unknown critical extensions and a
  * nonce of 0 or more than 128 octets are malformed (RFC 9654, 2.1). */
 MUST_USE bool ocsp_request_parse(struct ocsp_request *out, const uint8_t *p, size_t n, struct err *e);
-/* GET (RFC 6960, appendix A.1): the path behind "/ocsp/": percent-escapes in either case, unescaped + / =, doubled slashes
- * at its start folded by proxies. */
+/* GET (RFC 6960, appendix A.1): the path behind "/ocsp/": percent-escapes in either case, unescaped + / =; slashes
+ * at its start are not part of it, and one doubled slash that a proxy has folded is put back. der comes
+ * empty. */
 MUST_USE bool ocsp_get_decode(struct buf *der, const char *path, struct err *e);
 
 #endif

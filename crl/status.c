@@ -19,6 +19,7 @@ void status_authority_put(struct buf *b, const struct status_authority *a)
 	wr_span(b, a->cert.p, a->cert.n);
 	wr_span(b, a->issuer.p, a->issuer.n);
 	wr_bool(b, a->has_responder);
+	wr_i64(b, a->responder_not_after);
 	wr_i64(b, a->ocsp_lifetime);
 	wr_bool(b, a->unknown_revoked);
 }
@@ -34,6 +35,7 @@ bool status_authority_get(struct span body, struct status_authority *a, struct e
 	a->cert = rd_span(&r, CERT_MAX);
 	a->issuer = rd_span(&r, CERT_MAX);
 	a->has_responder = rd_bool(&r);
+	a->responder_not_after = rd_i64(&r);
 	a->ocsp_lifetime = rd_i64(&r);
 	a->unknown_revoked = rd_bool(&r);
 	return done(&r, e, "authority");
@@ -56,8 +58,8 @@ bool status_entry_get(struct rd *r, struct status_entry *en)
 
 	en->ref = rd_u32(r);
 	serial = rd_span(r, SERIAL_MAX);
-	if (serial.n == 0)
-		r->bad = true;
+	if (serial.n == 0 || serial.p[0] == 0)
+		r->bad = true; /* RFC 5280, 4.1.2.2: positive; and one spelling, for the table compares octets */
 	else
 		memcpy(en->serial.v, serial.p, serial.n);
 	en->serial.n = (uint8_t)serial.n;
@@ -66,7 +68,8 @@ bool status_entry_get(struct rd *r, struct status_entry *en)
 	en->revoked_at = rd_i64(r);
 	en->not_after = rd_i64(r);
 	en->seq = rd_u64(r);
-	if (en->state > STATUS_REVOKED || en->reason > REASON_AA_COMPROMISE)
+	/* RFC 5280, 5.3.1: 7 is not used; sequences begin at 1. */
+	if (en->state > STATUS_REVOKED || crl_reason_name(en->reason) == NULL || en->seq == 0)
 		r->bad = true;
 	return !r->bad;
 }

@@ -30,6 +30,7 @@ struct status_authority {
 	struct span cert;      /* DER */
 	struct span issuer;    /* DER of its issuer; empty for a self-signed one */
 	bool has_responder;    /* OCSP is answered for this generation */
+	int64_t responder_not_after; /* UTC us: no answer outlives its signer; 0 not told */
 	int64_t ocsp_lifetime; /* us */
 	bool unknown_revoked;  /* never-issued serials: revoked with extended-revoke, else unknown */
 };

@@ -7,6 +7,8 @@
 
 #include "crl/status.h"
 
+#include <pthread.h>
+
 struct table;
 struct table *table_new(void);
 void table_free(struct table *t);
@@ -14,7 +16,8 @@ void table_free(struct table *t);
 bool table_put(struct table *t, const struct status_entry *en);
 bool table_get(struct table *t, uint32_t ref, const struct serial *s, struct status_entry *out);
 uint64_t table_count(struct table *t);
-void table_clear(struct table *t);
+/* A lock on which a revocation does not wait for a stream of readers. Never lock it twice for reading. */
+void writer_first(pthread_rwlock_t *lock);
 /* SipHash-2-4 under a key of this process. */
 uint64_t keyed_hash(const uint64_t key[2], const void *p, size_t n);
 

@@ -3,6 +3,7 @@
  * The feed applied, and authorities by what CertIDs call them. */
 #include "crl/internal.h"
 
+#include "base/clock.h"
 #include "base/der.h"
 #include "base/log.h"
 
@@ -15,9 +16,11 @@ struct va *va_new(const struct va_config *c)
 	struct va *va = mem_new(sizeof *va);
 
 	va->c = *c;
-	pthread_rwlock_init(&va->lock, NULL);
+	if (va->c.stale_limit == 0)
+		va->c.stale_limit = VA_STALE_LIMIT;
+	writer_first(&va->lock);
 	va->table = table_new();
-	va->cache = cache_new();
+	va->cache = cache_new(va->table);
 	return va;
 }
 
@@ -36,8 +39,8 @@ void va_free(struct va *va)
 		buf_free(&va->authority[i]->crl.body);
 		free(va->authority[i]);
 	}
-	table_free(va->table);
 	cache_free(va->cache);
+	table_free(va->table);
 	pthread_rwlock_destroy(&va->lock);
 	free(va);
 }
@@ -84,6 +87,27 @@ static void hash_all(uint8_t out[CERT_ID_HASHES][64], struct span s)
 			abort();
 }
 
+static void set_authority(struct va *va, struct va_authority *a, const struct status_authority *q, const struct cert *c)
+{
+	for (size_t i = 0; q->newest && i < va->authority_n; i++)
+		if (strcmp(va->authority[i]->gen.name, q->gen.name) == 0)
+			va->authority[i]->newest = false;
+	a->ref = q->ref;
+	a->gen = q->gen;
+	a->newest = q->newest;
+	a->has_responder = q->has_responder;
+	a->unknown_revoked = q->unknown_revoked;
+	a->ocsp_lifetime = q->ocsp_lifetime;
+	a->not_before = c->not_before;
+	a->answers_end = c->not_after;
+	if (q->responder_not_after != 0 && q->responder_not_after < a->answers_end)
+		a->answers_end = q->responder_not_after;
+	a->cert.n = 0;
+	buf_add(&a->cert, q->cert.p, q->cert.n);
+	hash_all(a->name_hash, c->subject);
+	hash_all(a->key_hash, c->key.point);
+}
+
 static void take_authority(struct va *va, struct span body)
 {
 	struct cert *c = mem_new(sizeof *c);
@@ -100,20 +124,11 @@ static void take_authority(struct va *va, struct span body)
 	a = authority_by_ref(va, q.ref);
 	if (a == NULL && va->authority_n < VA_AUTHORITY_MAX)
 		a = va->authority[va->authority_n++] = mem_new(sizeof *a);
-	if (a != NULL) {
-		a->ref = q.ref;
-		a->gen = q.gen;
-		a->newest = q.newest;
-		a->has_responder = q.has_responder;
-		a->unknown_revoked = q.unknown_revoked;
-		a->ocsp_lifetime = q.ocsp_lifetime;
-		a->not_after = c->not_after;
-		a->cert.n = 0;
-		buf_add(&a->cert, q.cert.p, q.cert.n);
-		hash_all(a->name_hash, c->subject);
-		hash_all(a->key_hash, c->key.point);
-	}
+	if (a != NULL)
+		set_authority(va, a, &q, c);
 	pthread_rwlock_unlock(&va->lock);
+	if (a == NULL)
+		log_event(LOG_LEVEL_ERROR, "authority not taken", "why", "too many generations", "name", q.gen.name, NULL);
 	free(c);
 }
 
@@ -121,6 +136,10 @@ static void tell_seen(struct va *va, uint64_t seq)
 {
 	AUTO_BUF body = { 0 };
 
+	pthread_rwlock_wrlock(&va->lock);
+	if (seq > va->applied)
+		va->applied = seq;
+	pthread_rwlock_unlock(&va->lock);
 	wr_u64(&body, seq);
 	(void)!caller_tell(va->ra, &(struct frame){ .type = STATUS_SEEN, .body = span_of(&body) }, NULL);
 }
@@ -134,7 +153,7 @@ static void take_entries(struct va *va, struct span body)
 
 	while (!r.bad && r.p != r.end && status_entry_get(&r, &en))
 		if (table_put(va->table, &en))
-			cache_drop(va->cache, en.ref, &en.serial, en.seq);
+			cache_drop(va->cache, en.ref, &en.serial);
 	if (r.bad)
 		log_event(LOG_LEVEL_ERROR, "malformed status entries", NULL);
 	if (seq != 0 && !r.bad)
@@ -146,8 +165,13 @@ static void caught_up(struct va *va, struct span body)
 	struct rd r = rd_of(body.p, body.n);
 	uint64_t head = rd_u64(&r);
 
+	if (!rd_done(&r)) {
+		log_event(LOG_LEVEL_ERROR, "malformed end of the snapshot", NULL);
+		return;
+	}
 	pthread_rwlock_wrlock(&va->lock);
-	va->caught_up = rd_done(&r);
+	va->caught_up = true;
+	va->behind_since = 0;
 	pthread_rwlock_unlock(&va->lock);
 	tell_seen(va, head);
 	log_event(LOG_LEVEL_INFO, "status caught up", "certificates", LOG_NUM(table_count(va->table)), NULL);
@@ -187,9 +211,21 @@ static void subscribed(void *arg, const struct frame *f, const struct err *e)
 void va_up(void *arg)
 {
 	struct va *va = arg;
+	int64_t since = caller_down_since(va->ra);
 
+	pthread_rwlock_wrlock(&va->lock);
+	if (va->behind_since == 0)
+		va->behind_since = since;
+	pthread_rwlock_unlock(&va->lock);
 	/* What is in the table stays in force while the snapshot comes again: a sequence only rises. */
 	caller_submit(va->ra, &(struct frame){ .type = STATUS_SUBSCRIBE }, subscribed, va);
+}
+
+bool va_fresh(struct va *va)
+{
+	int64_t since = va->behind_since != 0 ? va->behind_since : caller_down_since(va->ra);
+
+	return va->caught_up && (since == 0 || clock_mono() - since < va->c.stale_limit);
 }
 
 bool va_caught_up(struct va *va)

@@ -4,13 +4,18 @@
 #ifndef CADUCEUS_CRL_VA_H
 #define CADUCEUS_CRL_VA_H
 
+#include "base/clock.h"
 #include "crl/status.h"
 #include "web/web.h"
 
 struct va;
+/* How long answers go on being signed after ra was last heard: no live answer is older than a cached one may be anyway, and
+ * a database that is being repaired does not lock a hospital out of its network. Then tryLater. */
+#define VA_STALE_LIMIT (60 * US_PER_MINUTE)
 struct va_config {
 	const char *dir;
 	int64_t (*now)(void);
+	int64_t stale_limit; /* us; 0: VA_STALE_LIMIT */
 };
 struct va *va_new(const struct va_config *c);
 void va_free(struct va *va);

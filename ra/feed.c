@@ -20,6 +20,7 @@ void feed_authority(struct ra *ra, const struct generation *g)
 	struct generation *parent = g->parent != 0 ? gen_by_ref(ra, g->parent) : NULL;
 	struct status_authority a = { .ref = (uint32_t)g->ref, .newest = gen_newest(ra, g->name) == g,
 		                      .cert = span_of(&ra->gen_cert[i]), .has_responder = responds(g),
+		                      .responder_not_after = g->responder_not_after,
 		                      .ocsp_lifetime = ra->config->ocsp_lifetime,
 		                      .unknown_revoked = strcmp(ra->config->ocsp_unknown, "unknown") != 0 };
 	AUTO_BUF body = { 0 };
