@@ -112,7 +112,7 @@ static bool take_extension(struct csr *c, struct der *list, struct err *e)
 	struct span oid = der_span(&ext, DER_OID), value;
 
 	if (der_peek(&ext) == DER_BOOLEAN && !der_bool(&ext))
-		return malformed(e, "an encoded FALSE");
+		return malformed(e, "critical other than TRUE");
 	value = der_span(&ext, DER_OCTETS);
 	if (!der_done(&ext) || !well_formed(oid))
 		return malformed(e, "a requested extension");
