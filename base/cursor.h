@@ -18,7 +18,7 @@ struct rd {
 
 static inline struct rd rd_of(const void *p, size_t n)
 {
-	return (struct rd){ p, (const uint8_t *)p + n, p == NULL && n != 0 };
+	return (struct rd){ p, n != 0 ? (const uint8_t *)p + n : p, p == NULL && n != 0 };
 }
 uint8_t rd_u8(struct rd *r);
 uint16_t rd_u16(struct rd *r);

@@ -40,7 +40,7 @@ struct der {
 
 static inline struct der der_of(const void *p, size_t n)
 {
-	return (struct der){ p, (const uint8_t *)p + n, p == NULL && n != 0 };
+	return (struct der){ p, n != 0 ? (const uint8_t *)p + n : p, p == NULL && n != 0 };
 }
 static inline struct der der_of_span(struct span s)
 {
