@@ -161,7 +161,7 @@ bool hsm_sign(struct hsm *h, struct hsm_key *k, struct span input, uint8_t out[H
 		row = count(h, rv);
 		if (rv == CKR_OK && got)
 			return to_der(k->alg, raw, raw_n, out, n, e);
-		if (attempt != 0 || !healable(rv))
+		if (attempt != 0 || (got && !healable(rv)))
 			return e->kind != ERR_NONE ? false : ckr_fail(h, e, "C_Sign", rv);
 		if (!heal(h, k, rv, generation, row, e))
 			return false;
