@@ -147,7 +147,7 @@ static void serve_enroll(void)
 		if (web != NULL && __atomic_load_n(&trusted, __ATOMIC_ACQUIRE))
 			role_ready();
 		if (early ? clock_mono() - tried < US_PER_SECOND / 10
-		          : clock_now() < own_tls.renew_at || clock_mono() - tried < US_PER_MINUTE)
+		          : clock_now() < own_tls.renew_at || clock_mono() - tried < own_tls_pause(&own_tls))
 			continue;
 		tried = clock_mono();
 		key = tls_key_get();

@@ -21,6 +21,11 @@ static char *file_path(const struct own_tls *t)
 	return mem_printf("%s/tls/enroll.pem", t->dir);
 }
 
+int64_t own_tls_pause(const struct own_tls *t)
+{
+	return t->life / 20 < US_PER_MINUTE ? t->life / 20 : US_PER_MINUTE;
+}
+
 static bool accept_pair(struct own_tls *t, EVP_PKEY **key, const struct span *chain, size_t n, struct tls_key **out,
                         struct err *e)
 {
@@ -28,7 +33,8 @@ static bool accept_pair(struct own_tls *t, EVP_PKEY **key, const struct span *ch
 
 	if (!cert_parse(&leaf, chain[0].p, chain[0].n, e))
 		return false;
-	t->renew_at = leaf.not_before + (leaf.not_after - leaf.not_before) / 3 * 2;
+	t->life = leaf.not_after - leaf.not_before;
+	t->renew_at = leaf.not_before + t->life / 3 * 2;
 	return tls_key_new(out, TAKE(*key), chain, n, e);
 }
 

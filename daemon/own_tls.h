@@ -13,7 +13,10 @@ struct own_tls {
 	const char *dir;
 	struct caller *ra;
 	int64_t renew_at; /* UTC us; 0: nothing is there yet */
+	int64_t life;     /* us, of the one that is there */
 };
+/* Between two attempts: a minute, less for a certificate that lives for minutes. */
+int64_t own_tls_pause(const struct own_tls *t);
 
 /* Reads key and chain from DIR/tls: ERR_NOT_FOUND when there is none. Sets renew_at. */
 MUST_USE bool own_tls_load(struct own_tls *t, struct tls_key **out, struct err *e);
