@@ -11,6 +11,7 @@
 
 static const char *log_role = "caduceus";
 static atomic_int log_floor = LOG_LEVEL_INFO;
+static atomic_bool log_as_json;
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
 void log_open(const char *role, enum log_level level)
@@ -61,6 +62,37 @@ static void put_value(struct buf *b, const char *s)
 	buf_byte(b, '"');
 }
 
+void log_set_json(bool json)
+{
+	atomic_store(&log_as_json, json);
+}
+
+static void put_json(struct buf *b, const char *key, const char *value)
+{
+	buf_printf(b, "%c\"%s\":\"", b->n == 0 ? '{' : ',', key);
+	for (const char *s = value; *s != 0; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_byte(b, c);
+	}
+	buf_byte(b, '"');
+}
+
+static void put_pair(struct buf *b, const char *key, const char *value)
+{
+	if (atomic_load(&log_as_json)) {
+		put_json(b, key, value);
+		return;
+	}
+	buf_printf(b, "%s%s=", b->n == 0 ? "" : " ", key);
+	put_value(b, value);
+}
+
 void log_event(enum log_level level, const char *msg, ...)
 {
 	AUTO_BUF line = { 0 };
@@ -71,17 +103,20 @@ void log_event(enum log_level level, const char *msg, ...)
 	if ((int)level < atomic_load(&log_floor))
 		return;
 	clock_rfc3339(clock_now(), ts, sizeof ts);
-	buf_printf(&line, "ts=%s level=%s role=%s msg=", ts, level_names[level], log_role);
-	put_value(&line, msg);
+	put_pair(&line, "ts", ts);
+	put_pair(&line, "level", level_names[level]);
+	put_pair(&line, "role", log_role);
+	put_pair(&line, "msg", msg);
 	va_start(ap, msg);
 	while ((key = va_arg(ap, const char *)) != NULL) {
 		value = va_arg(ap, const char *);
 		if (value == NULL)
 			continue;
-		buf_printf(&line, " %s=", key);
-		put_value(&line, value);
+		put_pair(&line, key, value);
 	}
 	va_end(ap);
+	if (atomic_load(&log_as_json))
+		buf_byte(&line, '}');
 	buf_byte(&line, '\n');
 	(void)!write(2, line.p, line.n);
 }

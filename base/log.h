@@ -15,6 +15,8 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 /* Before the first thread. role is kept by pointer. */
 void log_open(const char *role, enum log_level level);
 void log_set_level(enum log_level level);
+/* One JSON object a line instead of key=value. */
+void log_set_json(bool json);
 bool log_level_parse(const char *name, enum log_level *out);
 
 /* Pairs of const char * key and value, ended by NULL: log_event(LOG_LEVEL_WARN, "refused", "why", e.text, NULL).

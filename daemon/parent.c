@@ -317,6 +317,7 @@ static void reload(struct parent *p)
 	}
 	p->config = *next;
 	log_set_level(next->log_level);
+	log_set_json(next->log_json);
 	for (int r = 0; r < ROLE_COUNT; r++)
 		if (p->child[r].pid != 0)
 			(void)!control_send(p->child[r].control, CONTROL_RELOAD, "", -1, NULL);
@@ -422,6 +423,7 @@ static int begin(struct parent *p, struct err *e)
 		return 1;
 	}
 	log_open("parent", p->config.log_level);
+	log_set_json(p->config.log_json);
 	rc = lock_instance(p, e);
 	if (rc != 0)
 		return rc;

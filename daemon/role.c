@@ -64,6 +64,7 @@ void role_begin(struct role *r, const char *name, int argc, char **argv)
 		exit(1);
 	}
 	log_set_level(r->config.log_level);
+	log_set_json(r->config.log_json);
 }
 
 bool role_reload(struct role *r)
@@ -77,6 +78,7 @@ bool role_reload(struct role *r)
 	}
 	r->config = *next;
 	log_set_level(r->config.log_level);
+	log_set_json(r->config.log_json);
 	return true;
 }
 

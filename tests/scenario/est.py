@@ -320,5 +320,33 @@ def test_nobody_blocks_another(i):
         s.close()
 
 
+def test_slow_clients_are_cut_by_an_absolute_deadline():
+    i = Instance("slow", ["limits.request_seconds=2"])
+    for port, wrap in ((i.va_port, False), (i.enroll_port, True)):
+        raw = socket.create_connection(("127.0.0.1", port), timeout=15)
+        if wrap:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(i.root)
+            raw = context.wrap_socket(raw, server_hostname="localhost")
+        began = time.monotonic()
+        try:
+            for octet in b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"x" * 60:
+                raw.send(bytes([octet]))
+                time.sleep(0.2)
+            raise Failure("a dripping client was kept for", time.monotonic() - began)
+        except OSError:
+            check(time.monotonic() - began < 6, "cut after", time.monotonic() - began)
+        finally:
+            raw.close()
+    half = socket.create_connection(("127.0.0.1", i.enroll_port), timeout=15)
+    half.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    began = time.monotonic()
+    check(half.recv(1) in (b"", b"\x15"), "half a handshake was kept")
+    check(time.monotonic() - began < 6)
+    half.close()
+    equal(i.http(i.est + "/cacerts").status, 200)
+    i.stop()
+
+
 if __name__ == "__main__":
     main(globals())

@@ -203,6 +203,14 @@ def test_logs_are_lines__OPS_04(i):
     check('msg="owned' not in i.log_text())
 
 
+def test_logs_as_json__OPS_04():
+    i = Instance("json", ["log.json=true"])
+    i.http(i.est + "/no%22thing")
+    lines = [json.loads(line) for line in i.log_text().splitlines()]
+    check(any(line["msg"] == "request" and line["status"] == "404" for line in lines), lines[-3:])
+    i.stop()
+
+
 def test_stop_drains_and_leaves_nothing__OPS_06():
     i = Instance("stop")
     pids = list(i.roles().values())
