@@ -80,7 +80,7 @@ void clock_rfc3339(int64_t us, char *out, size_t size)
 	struct civil c = clock_to_civil(us);
 
 	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", c.year, c.month, c.day, c.hour, c.minute,
-	         c.second, (int)(us - floor_div(us, US_PER_SECOND) * US_PER_SECOND));
+	         c.second, (int)((us % US_PER_SECOND + US_PER_SECOND) % US_PER_SECOND));
 }
 
 void clock_rfc3339_s(int64_t us, char *out, size_t size)
@@ -105,7 +105,7 @@ void clock_http(int64_t us, char *out, size_t size)
 
 bool clock_http_parse(const char *text, int64_t *us)
 {
-	char month[4], zone[4];
+	char month[4], zone[4], again[30];
 	struct civil c = { 0 };
 	const char *at;
 	int used = 0;
@@ -118,7 +118,11 @@ bool clock_http_parse(const char *text, int64_t *us)
 	if (at == NULL || (at - months) % 3 != 0)
 		return false;
 	c.month = (int)(at - months) / 3 + 1;
-	return clock_from_civil(&c, us);
+	if (!clock_from_civil(&c, us))
+		return false;
+	/* The one form there is: sscanf takes signs and blanks, and the day of the week has not been looked at. */
+	clock_http(*us, again, sizeof again);
+	return strcmp(again, text) == 0;
 }
 
 static const struct {

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,17 +45,21 @@ static bool plain(const char *s)
 
 static void put_value(struct buf *b, const char *s)
 {
+	bool clean;
+
 	if (plain(s)) {
 		buf_text(b, s);
 		return;
 	}
+	/* Outside ASCII only what is well-formed goes through as it is: a C1 control is a command to a terminal. */
+	clean = text_is_clean_utf8(s, strlen(s));
 	buf_byte(b, '"');
 	for (; *s != 0; s++) {
 		unsigned char c = (unsigned char)*s;
 
 		if (c == '"' || c == '\\')
 			buf_printf(b, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
+		else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !clean))
 			buf_printf(b, "\\x%02x", c);
 		else
 			buf_byte(b, c);

@@ -21,6 +21,7 @@ struct line {
 
 struct bucket {
 	struct line *line[WAYS];
+	unsigned next; /* to go when all are taken */
 };
 
 struct cache {
@@ -99,21 +100,16 @@ bool cache_get(struct cache *c, struct span key, int64_t now, struct cached *out
 	return found;
 }
 
-/* Where an answer goes: over its own older one, into a free place, or over the one that is due first. */
-static size_t place_of(const struct bucket *b, struct span key)
+/* Where an answer goes: over its own older one, into a free place, or over the one that came first. */
+static size_t place_of(struct bucket *b, struct span key)
 {
-	size_t at = 0;
-
 	for (size_t i = 0; i < WAYS; i++)
 		if (b->line[i] != NULL && b->line[i]->key_n == key.n && memcmp(b->line[i]->key, key.p, key.n) == 0)
 			return i;
-	for (size_t i = 0; i < WAYS; i++) {
+	for (size_t i = 0; i < WAYS; i++)
 		if (b->line[i] == NULL)
 			return i;
-		if (b->line[i]->a.refresh_at < b->line[at]->a.refresh_at)
-			at = i;
-	}
-	return at;
+	return b->next++ % WAYS;
 }
 
 void cache_put(struct cache *c, struct span key, uint32_t ref, const struct serial *s, const struct cached *a)

@@ -120,15 +120,21 @@ static bool greet(struct caller *c, const struct frame *f)
 
 static void receive(struct caller *c, int fd, struct buf *scratch)
 {
+	bool greeted = caller_is_up(c); /* only this thread changes it */
 	struct frame f;
 	enum channel_state state;
 
 	while ((state = channel_recv(fd, scratch, &f)) == CHANNEL_GOT) {
 		if (f.type == FRAME_HELLO) {
-			if (!greet(c, &f)) {
+			greeted = greet(c, &f);
+			if (!greeted) {
 				gone(c);
 				return;
 			}
+		} else if (!greeted) {
+			log_event(LOG_LEVEL_ERROR, "channel refused", "why", "no HELLO at its start", NULL);
+			gone(c);
+			return;
 		} else if (f.id == 0) {
 			if (c->notice != NULL)
 				c->notice(c->arg, &f);
