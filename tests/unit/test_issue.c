@@ -589,7 +589,7 @@ static void test_crls_of_every_size_hold__CRL_01__CRL_03__CRL_04__CRL_07(void)
 
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
 		AUTO_BUF file = { 0 };
-		uint64_t octets;
+		uint64_t octets = 0;
 		struct err e = { 0 };
 		bool made = make_crl(sizes[i], &file, &octets, &e);
 
@@ -609,7 +609,7 @@ static void test_crls_of_every_size_hold__CRL_01__CRL_03__CRL_04__CRL_07(void)
 static void test_a_million_entries_in_flat_memory__CRL_04(void)
 {
 	size_t before = resident(), after;
-	uint64_t octets;
+	uint64_t octets = 0;
 	struct err e = { 0 };
 
 	CU_ASSERT_TRUE(make_crl(1000000, NULL, &octets, &e));
