@@ -11,6 +11,8 @@
 #include "pkix/cert.h"
 #include "pkix/csr.h"
 
+enum { CA_LINT_VERSION = 1 }; /* rises with the list of ca/lint.c; stands in every certificate's record */
+
 enum ca_port { CA_PORT_RA, CA_PORT_VA, CA_PORT_COUNT };
 
 enum ca_op { /* frame types */

@@ -9,15 +9,16 @@
 
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
-enum { CA_PROFILE_MAX = 64, CA_AUTHORITY_MAX = 32, CA_QUEUE_MAX = 4096, CA_WORKER_MAX = 64, LINT_VERSION = 1 };
+enum { CA_PROFILE_MAX = 64, CA_AUTHORITY_MAX = 32, CA_QUEUE_MAX = 4096, CA_WORKER_MAX = 64 };
 
 /* A key that signs, with what verifies it. */
 struct signer {
 	struct hsm_key *key;
 	EVP_PKEY *public_key;
 	enum sig_alg alg;
-	bool quarantined; /* a signature of it did not hold (HSM-06) */
+	atomic_bool quarantined; /* a signature of it did not hold (HSM-06) */
 };
 
 struct authority {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The gate before the token: every rule over the finished tbsCertificate. An id is for ever; LINT_VERSION rises with the
+ * The gate before the token: every rule over the finished tbsCertificate. An id is for ever; CA_LINT_VERSION rises with the
  * list. All of them are errors: what would be a warning is not issued here either. */
 #include "ca/internal.h"
 #include "ca/lint_reader.h"
@@ -234,7 +234,7 @@ static bool rule_subject(const struct view *v, struct err *e)
 		    memchr(t.buf + t.content, 0, tlv_len(&t)) != NULL)
 			return bad(e, "subject_value", "an attribute that is empty, edged by blanks, or holds NUL");
 	} while (tlv_next(&rdn, &v->subject));
-	return true;
+	return rdn.end == v->subject.end || bad(e, "subject_der", "malformed subject");
 }
 
 static bool rule_extension_set(const struct view *v, struct err *e)
@@ -347,6 +347,8 @@ static bool rule_purposes(const struct view *v, struct err *e)
 		server |= oid_is(&t, "1.3.6.1.5.5.7.3.1");
 		ocsp |= oid_is(&t, "1.3.6.1.5.5.7.3.9");
 	} while (tlv_next(&t, eku));
+	if (t.end != eku->end)
+		return bad(e, "eku_der", "malformed extendedKeyUsage");
 	if (p != NULL && ocsp != nocheck)
 		return bad(e, "ocsp_nocheck", "OCSP signing and nocheck go together");
 	if (p != NULL && server && value_of(v, X_SAN, NULL) == NULL)
@@ -402,23 +404,35 @@ static bool rule_names(const struct view *v, struct err *e)
 			return bad(e, "san_ip", "an iPAddress of neither 4 nor 16 octets");
 		count++;
 	} while (tlv_next(&t, san));
+	if (t.end != san->end)
+		return bad(e, "san_der", "malformed or misplaced alternative names");
 	return count <= 100 || bad(e, "san_count", "more than 100 alternative names");
 }
 
-/* Every URI inside AIA and CDP, wherever it is nested. */
+/* Every URI inside AIA and CDP, however deep it stands. */
+static bool uris_are_http(const struct tlv *x, unsigned depth, size_t *found)
+{
+	struct tlv t;
+
+	if (depth == 0 || !tlv_first(&t, x))
+		return false;
+	do {
+		if (t.tag == 0x86) {
+			if (tlv_len(&t) < 8 || memcmp(t.buf + t.content, "http://", 7) != 0)
+				return false;
+			++*found;
+		} else if ((t.tag & 0x20) != 0 && !uris_are_http(&t, depth - 1, found)) {
+			return false;
+		}
+	} while (tlv_next(&t, x));
+	return t.end == x->end;
+}
+
 static bool plain_http(const struct tlv *x)
 {
 	size_t found = 0;
 
-	for (size_t i = x->content; i + 9 < x->end; i++) {
-		if (x->buf[i] != 0x86)
-			continue;
-		if (memcmp(x->buf + i + 2, "http://", 7) != 0 && memcmp(x->buf + i + 3, "http://", 7) != 0)
-			return false;
-		found++;
-		i += 8;
-	}
-	return found != 0;
+	return uris_are_http(x, 6, &found) && found != 0;
 }
 
 static bool rule_pointers(const struct view *v, struct err *e)

@@ -57,7 +57,7 @@ static void fill_row(struct ra *ra, struct certificate *row, const struct issue_
                      const struct serial *s, const struct validity *v, const uint8_t spki[32])
 {
 	*row = (struct certificate){ .ref = g->ref, .subject = o->subject, .gen = g->gen, .serial_n = s->n,
-		                     .not_before = v->not_before, .not_after = v->not_after, .issued = ra->now, .lint_version = 1 };
+		                     .not_before = v->not_before, .not_after = v->not_after, .issued = ra->now, .lint_version = CA_LINT_VERSION };
 	memcpy(row->serial, s->v, s->n);
 	snprintf(row->ca, sizeof row->ca, "%s", g->name);
 	memcpy(row->profile_digest, o->profile->digest, 32);
@@ -274,7 +274,7 @@ static bool record_responder(struct ra *ra, struct work *w, struct span body, st
 {
 	struct generation *g = gen_by_ref(ra, w->ref);
 	const struct active *p = profile_active(ra, "ocsp");
-	struct certificate row = { .ref = w->ref, .serial_n = w->serial.n, .issued = ra->now, .lint_version = 1 };
+	struct certificate row = { .ref = w->ref, .serial_n = w->serial.n, .issued = ra->now, .lint_version = CA_LINT_VERSION };
 	AUTO_FREE struct cert *c = mem_new(sizeof *c);
 	struct ca_created made;
 	struct dn dn;

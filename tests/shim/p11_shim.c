@@ -17,6 +17,7 @@ static struct fault {
 static CK_FLAGS init_flags;
 static bool raw_points, reverse_slots, not_local;
 static CK_ULONG sessions_max;
+static unsigned flips;
 
 void shim_fail(enum shim_call call, unsigned skip, unsigned times, CK_RV rv)
 {
@@ -43,6 +44,14 @@ void shim_reset(void)
 	memset(faults, 0, sizeof faults);
 	raw_points = reverse_slots = not_local = false;
 	sessions_max = 0;
+	flips = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+void shim_flip(unsigned times)
+{
+	pthread_mutex_lock(&lock);
+	flips = times;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -135,7 +144,14 @@ static CK_RV sign(CK_SESSION_HANDLE s, CK_BYTE *in, CK_ULONG in_n, CK_BYTE *out,
 {
 	CK_RV rv = enter(SHIM_SIGN);
 
-	return rv != CKR_OK ? rv : real->C_Sign(s, in, in_n, out, n);
+	rv = rv != CKR_OK ? rv : real->C_Sign(s, in, in_n, out, n);
+	pthread_mutex_lock(&lock);
+	if (rv == CKR_OK && out != NULL && flips != 0) {
+		flips--;
+		out[*n / 2] ^= 0x10;
+	}
+	pthread_mutex_unlock(&lock);
+	return rv;
 }
 
 static CK_RV session_info(CK_SESSION_HANDLE s, CK_SESSION_INFO *out)

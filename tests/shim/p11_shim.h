@@ -16,6 +16,7 @@ enum shim_call {
 /* After `skip` calls, the next `times` calls return rv; the module is not asked, but for SHIM_SIGN_INIT it is: the
  * operation stays active, as in a module that fails late. */
 void shim_fail(enum shim_call call, unsigned skip, unsigned times, CK_RV rv);
+void shim_flip(unsigned times); /* one bit of the next signatures is wrong */
 unsigned shim_calls(enum shim_call call); /* since shim_reset */
 void shim_reset(void);
 CK_FLAGS shim_init_flags(void); /* of the last C_Initialize; ~0 when it had no arguments */

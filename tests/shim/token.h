@@ -16,6 +16,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* SoftHSM 2.6.1 loses an OCTET STRING with every use of an Ed25519 key. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+static inline void softhsm_leaks(bool on)
+{
+	if (__lsan_disable != NULL)
+		(on ? __lsan_disable : __lsan_enable)();
+}
+
 struct place {
 	char dir[64], pin[33];
 	unsigned asked;   /* how often the PIN was asked for */

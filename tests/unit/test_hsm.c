@@ -12,16 +12,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-/* SoftHSM 2.6.1 loses an OCTET STRING with every use of an Ed25519 key. */
-void __lsan_disable(void) __attribute__((weak));
-void __lsan_enable(void) __attribute__((weak));
-
-static void softhsm_leaks(bool on)
-{
-	if (__lsan_disable != NULL)
-		(on ? __lsan_disable : __lsan_enable)();
-}
-
 /* --- Names and refusals without a token */
 
 static void test_algorithm_names(void)
