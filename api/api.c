@@ -6,9 +6,11 @@
 #include "ra/ra.h"
 #include "ra/verbs.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct api {
@@ -159,6 +161,19 @@ bool api_arguments(struct buf *record, const char *verb, const char *json, size_
 	return true;
 }
 
+static bool put_number(struct buf *record, const char *name, const char *text)
+{
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(text, &end, 10);
+	if (end == text || *end != 0 || errno != 0 || text[0] == '+' || text[0] == ' ')
+		return false;
+	record_int(record, name, v);
+	return true;
+}
+
 /* GET: "name=value&…", texts and numbers only. */
 static bool query_arguments(struct buf *record, const struct verb *v, const char *query, struct err *e)
 {
@@ -172,10 +187,12 @@ static bool query_arguments(struct buf *record, const struct verb *v, const char
 			uint8_t octet = (uint8_t)query[i];
 			size_t got;
 
-			if (octet == '%' && i + 2 < n + 0u) {
-				char two[3] = { query[i + 1], query[i + 2], 0 };
+			if (octet == '%') {
+				char two[3] = { 0 };
 
-				if (!hex_get(two, &octet, 1, &got))
+				if (i + 2 < n)
+					memcpy(two, query + i + 1, 2);
+				if (!hex_get(two, &octet, 1, &got) || got != 1)
 					return err_set(e, ERR_BAD_REQUEST, "malformed query");
 				i += 2;
 			}
@@ -183,12 +200,14 @@ static bool query_arguments(struct buf *record, const struct verb *v, const char
 		}
 		if (a == NULL)
 			return err_set(e, ERR_BAD_REQUEST, "%s has no argument %.31s", v->name, name);
+		if (value.n != 0 && memchr(value.p, 0, value.n) != NULL)
+			return err_set(e, ERR_BAD_REQUEST, "argument %s holds a NUL", name);
+		if (a->type != FIELD_TEXT && a->type != FIELD_INT)
+			return err_set(e, ERR_BAD_REQUEST, "argument %s needs POST", name);
 		if (a->type == FIELD_TEXT)
 			record_text(record, name, buf_str(&value));
-		else if (a->type == FIELD_INT)
-			record_int(record, name, strtoll(buf_str(&value), NULL, 10));
-		else
-			return err_set(e, ERR_BAD_REQUEST, "argument %s needs POST", name);
+		else if (!put_number(record, name, buf_str(&value)))
+			return wrong_type(e, name, "a whole number");
 		query += n + (query[n] == '&');
 	}
 	return true;
@@ -317,7 +336,7 @@ static void give_rows(struct response *out, const struct ra_rows *a)
 	}
 	doc = json_object();
 	list = json_array();
-	for (uint32_t i = 0; i < a->n; i++)
+	for (uint32_t i = 0; i < a->n && !r.bad; i++)
 		json_array_append_new(list, row_of(rd_span(&r, 65536)));
 	json_object_set_new(doc, a->name, list);
 	if (a->next[0] != 0)
@@ -336,7 +355,8 @@ static bool format(void *ctx, const struct request *in, const struct answer *a, 
 	if (a->got && a->type == RA_OK && ra_rows_get(a->body, rows, &e)) {
 		give_rows(out, rows);
 	} else {
-		if (a->got && a->type == RA_FAILED && !ra_failure_get(a->body, &e))
+		/* An answer that is neither is ra's fault, never the client's. */
+		if (a->got && (a->type != RA_FAILED || !ra_failure_get(a->body, &e)))
 			err_set(&e, ERR_INTERNAL, "internal error");
 		refuse(out, &e);
 	}

@@ -56,6 +56,8 @@ static const struct key {
 #undef FIELD
 };
 
+static const char host_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:_-%";
+
 bool config_host_port(const char *text, char *host, size_t size, uint16_t *port)
 {
 	const char *colon = strrchr(text, ':');
@@ -73,7 +75,7 @@ bool config_host_port(const char *text, char *host, size_t size, uint16_t *port)
 		text++, n -= 2;
 	else if (memchr(text, ':', n) != NULL)
 		return false;
-	if (n == 0 || n >= size)
+	if (n == 0 || n >= size || strspn(text, host_characters) < n)
 		return false;
 	memcpy(host, text, n);
 	host[n] = 0;

@@ -257,6 +257,10 @@ static void take(struct loading *l, const struct key *k, struct yaml_entry *en)
 		wrong(l, en, k, en->list ? "a list" : en->n != 0 ? en->value[0] : "");
 		return;
 	}
+	if (en->n == 0 && (k->required || k->words == key_types)) {
+		wrong(l, en, k, "an empty list");
+		return;
+	}
 	switch (k->kind) {
 	case K_BITS:
 		take_bits(l, k, en, (uint32_t *)(void *)field);

@@ -25,7 +25,7 @@ struct yaml_file {
 	struct yaml_entry entry[YAML_ENTRY_MAX];
 };
 
-/* False when there is a mistake; each is a line "LABEL:LINE: …" in *mistakes. Aliases, anchors, tags, several documents,
+/* False when there is a mistake; each is a line "LABEL:LINE: …" in *mistakes. Aliases, anchors, several documents,
  * duplicate keys, deeper nesting are mistakes. */
 MUST_USE bool yaml_file_read(struct yaml_file *out, const char *label, const char *text, size_t n,
                              struct buf *mistakes);

@@ -188,8 +188,8 @@ int main(int argc, char **argv)
 	officers = role.option != NULL && strcmp(role.option, "--officers") == 0;
 	if (officers)
 		log_open(role.name = "officers", role.config.log_level);
-	if (!officers && !est_new(&est, NULL, (size_t)role.config.est_max_body))
-		return 1;
+	if (!officers)
+		est = est_new();
 	ra = caller_new(role.name, notice, up, NULL);
 	own_tls = (struct own_tls){ .dir = role.dir, .ra = ra };
 	if (est != NULL)

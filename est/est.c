@@ -25,7 +25,6 @@ struct anchors {
 
 struct est {
 	struct caller *ra;
-	size_t max_body;
 	pthread_rwlock_t lock;
 	struct anchors *anchors; /* NULL: ra has not spoken yet */
 };
@@ -66,15 +65,12 @@ static void anchors_free(struct anchors *a)
 	free(a);
 }
 
-bool est_new(struct est **out, struct caller *ra, size_t max_body)
+struct est *est_new(void)
 {
 	struct est *e = mem_new(sizeof *e);
 
-	e->ra = ra;
-	e->max_body = max_body;
 	pthread_rwlock_init(&e->lock, NULL);
-	*out = e;
-	return true;
+	return e;
 }
 
 void est_set_caller(struct est *e, struct caller *ra)
@@ -390,7 +386,8 @@ static bool format(void *ctx, const struct request *in, const struct answer *a, 
 		put_base64(out, in, cms.p, cms.n, got.wrapped);
 		return false;
 	}
-	if (a->got && a->type == RA_FAILED && !ra_failure_get(a->body, &e))
+	/* An answer that is neither is ra's fault, never the client's. */
+	if (a->got && (a->type != RA_FAILED || !ra_failure_get(a->body, &e)))
 		err_set(&e, ERR_INTERNAL, "internal error");
 	refuse(in, out, &e);
 	return false;

@@ -10,9 +10,8 @@
 #include <stdbool.h>
 
 struct est;
-/* ra may come later by est_set_caller (borrowed). */
-MUST_USE bool est_new(struct est **out, struct caller *ra, size_t max_body);
-void est_set_caller(struct est *e, struct caller *ra);
+struct est *est_new(void);
+void est_set_caller(struct est *e, struct caller *ra); /* borrowed; before the first request */
 void est_free(struct est *e);
 /* An RA_TRUST body: anchors and labels from now on. Malformed ones are logged and the old ones stay. Any thread. */
 void est_trust(struct est *e, struct span body);
