@@ -10,10 +10,12 @@
 #include "config/profile.h"
 #include "daemon/parent.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <netdb.h>
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -105,11 +107,58 @@ static bool put_pin(const char *dir, struct err *e)
 	return kept;
 }
 
+/* This machine's full name, "localhost" when it has none that may stand in a URL. */
+static void own_host(char *out, size_t size)
+{
+	struct addrinfo hints = { .ai_flags = AI_CANONNAME }, *list = NULL;
+
+	if (gethostname(out, size) != 0)
+		out[0] = 0;
+	out[size - 1] = 0;
+	if (out[0] != 0 && getaddrinfo(out, NULL, &hints, &list) == 0) {
+		if (list->ai_canonname != NULL && strlen(list->ai_canonname) < size)
+			strcpy(out, list->ai_canonname);
+		freeaddrinfo(list);
+	}
+	for (size_t k = 0; out[k] != 0; k++)
+		out[k] = (char)tolower((unsigned char)out[k]);
+	if (out[0] == 0 || out[strspn(out, "abcdefghijklmnopqrstuvwxyz0123456789.-")] != 0)
+		snprintf(out, size, "localhost");
+}
+
+/* "public.va=http://HOST:PORT" with the port of listen.va, when neither was given. NULL: it was. */
+static char *public_of(const struct invocation *i, const char *name, const char *scheme, const char *port)
+{
+	AUTO_FREE char *public = mem_printf("public.%s=", name);
+	AUTO_FREE char *listen = mem_printf("listen.%s=", name);
+	char host[200];
+
+	for (size_t k = 0; k < i->given_n; k++) {
+		const char *v = i->given[k].value;
+
+		if (strcmp(i->given[k].option->name, "set") != 0)
+			continue;
+		if (strncmp(v, public, strlen(public)) == 0)
+			return NULL;
+		if (strncmp(v, listen, strlen(listen)) == 0 && strrchr(v, ':') != NULL)
+			port = strrchr(v, ':') + 1;
+	}
+	own_host(host, sizeof host);
+	return mem_printf("%s%s://%s:%s", public, scheme, host, port);
+}
+
 static bool write_config(const struct invocation *i, struct buf *text, struct buf *mistakes)
 {
-	const char *set[GIVEN_MAX];
+	const char *set[GIVEN_MAX + 3];
 	AUTO_FREE char *organization = NULL;
+	AUTO_FREE char *enroll = public_of(i, "enroll", "https", "8443");
+	AUTO_FREE char *va = public_of(i, "va", "http", "8080");
 	size_t n = 0;
+
+	if (enroll != NULL)
+		set[n++] = enroll;
+	if (va != NULL)
+		set[n++] = va;
 
 	if (has_option(i, "organization")) {
 		organization = mem_printf("organization=%s", option_of(i, "organization"));
@@ -175,8 +224,24 @@ static void fingerprint(const char *dir, char out[65])
 	}
 }
 
+/* SoftHSM's configuration names the token's folder: from now on without the suffix under which it was built. */
+static void aim_token(const char *fresh)
+{
+	AUTO_FREE char *path = mem_printf("%s/softhsm2.conf", fresh);
+	const char *suffix = strrchr(fresh, '.');
+	AUTO_BUF text = { 0 };
+	char *at;
+
+	if (!file_read(&text, path, 4 * PATH_MAX, NULL) || (at = strstr((char *)buf_str(&text), suffix)) == NULL)
+		return; /* another module */
+	memmove(at, at + strlen(suffix), strlen(at + strlen(suffix)) + 1);
+	(void)file_write_atomic(path, text.p, text.n - strlen(suffix), 0644, NULL); /* ca writes it anew if need be */
+}
+
 static enum exit_code init_done(const struct invocation *i)
 {
+	AUTO_FREE struct config *c = mem_new(sizeof *c);
+	AUTO_BUF mistakes = { 0 };
 	char hex[65];
 
 	fingerprint(i->dir, hex);
@@ -187,7 +252,10 @@ static enum exit_code init_done(const struct invocation *i)
 		json_decref(doc);
 		return EXIT_DONE;
 	}
-	printf("instance     %s\nroot SHA-256 %s\n\nNext:\n  caduceus serve --dir %s\n  caduceus device add pump-1 --dir %s\n", i->dir, hex,
+	if (config_load(c, i->dir, &mistakes))
+		printf("devices come to  %s\nOCSP and CRLs    %s (stands in every certificate: edit caduceus.yaml before the first device comes)\n", c->public_enroll,
+		       c->public_va);
+	printf("instance         %s\nroot SHA-256     %s\n\nNext:\n  caduceus serve --dir %s\n  caduceus device add pump-1 --dir %s\n", i->dir, hex,
 	       i->dir, i->dir);
 	return EXIT_DONE;
 }
@@ -209,6 +277,7 @@ static enum exit_code init(struct invocation *i)
 		remove_tree(fresh);
 		return complain(EXIT_FAILED, "%s", e.text);
 	}
+	aim_token(fresh);
 	(void)rmdir(i->dir);
 	if (rename(fresh, i->dir) != 0) {
 		err_sys(&e, ERR_IO, "%s", i->dir);

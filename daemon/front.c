@@ -127,7 +127,8 @@ static struct tls_key *tls_key_get(void)
 		log_event(LOG_LEVEL_INFO, "own TLS certificate renewed", NULL);
 		return key;
 	}
-	log_event(LOG_LEVEL_WARN, "own TLS certificate not renewed", "why", e.text, NULL);
+	/* While an instance is made its authorities come one after another. */
+	log_event(role.provision ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "own TLS certificate not renewed", "why", e.text, NULL);
 	return NULL;
 }
 

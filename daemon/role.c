@@ -63,7 +63,7 @@ void role_begin(struct role *r, const char *name, int argc, char **argv)
 		log_event(LOG_LEVEL_ERROR, "configuration", "why", buf_str(&mistakes), NULL);
 		exit(1);
 	}
-	log_set_level(r->config.log_level);
+	log_set_level(r->provision && r->config.log_level == LOG_LEVEL_INFO ? LOG_LEVEL_WARN : r->config.log_level);
 	log_set_json(r->config.log_json);
 }
 
