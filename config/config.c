@@ -291,9 +291,6 @@ static bool load(struct config *c, const char *dir, struct yaml_file *f, char la
 	AUTO_BUF text = { 0 };
 	struct err e;
 
-	*c = (struct config){ 0 };
-	for (size_t i = 0; i < COUNT_OF(keys); i++)
-		store_value(c, &keys[i], keys[i].otherwise);
 	if (strlen(dir) >= sizeof c->dir) {
 		buf_printf(mistakes, "the directory's name is too long\n");
 		return false;
@@ -307,14 +304,40 @@ static bool load(struct config *c, const char *dir, struct yaml_file *f, char la
 	return yaml_file_read(f, label, (char *)text.p, text.n, mistakes);
 }
 
+static void defaults(struct config *c)
+{
+	*c = (struct config){ 0 };
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		store_value(c, &keys[i], keys[i].otherwise);
+}
+
+/* What could be read is judged even when the file has mistakes as YAML: all at once. */
+static bool judge_file(struct config *c, bool read, struct yaml_file *f, const char *label, struct buf *mistakes)
+{
+	bool good = f->n == 0 ? read : apply(c, f, label, mistakes) && read;
+
+	return good && check_whole(c, label, mistakes);
+}
+
 bool config_load(struct config *out, const char *dir, struct buf *mistakes)
 {
 	AUTO_FREE struct yaml_file *f = mem_new(sizeof *f);
-	char label[CONFIG_TEXT_MAX + 16];
-	bool read = load(out, dir, f, label, mistakes);
-	bool good = f->n == 0 ? read : apply(out, f, label, mistakes) && read;
+	char label[CONFIG_TEXT_MAX + 16] = "";
+	bool good;
 
-	good = good && check_whole(out, label, mistakes);
+	defaults(out);
+	good = judge_file(out, load(out, dir, f, label, mistakes), f, label, mistakes);
+	yaml_file_free(f);
+	return good;
+}
+
+bool config_parse(struct config *out, const char *label, const char *text, size_t n, struct buf *mistakes)
+{
+	AUTO_FREE struct yaml_file *f = mem_new(sizeof *f);
+	bool good;
+
+	defaults(out);
+	good = judge_file(out, yaml_file_read(f, label, text, n, mistakes), f, label, mistakes);
 	yaml_file_free(f);
 	return good;
 }
@@ -324,8 +347,10 @@ bool config_show(const char *dir, config_each *each, void *arg, struct buf *mist
 	AUTO_FREE struct yaml_file *f = mem_new(sizeof *f);
 	struct config c;
 	char label[CONFIG_TEXT_MAX + 16], source[CONFIG_TEXT_MAX + 32];
-	bool good = load(&c, dir, f, label, mistakes) && apply(&c, f, label, mistakes);
+	bool good;
 
+	defaults(&c);
+	good = load(&c, dir, f, label, mistakes) && apply(&c, f, label, mistakes);
 	for (size_t i = 0; good && i < COUNT_OF(keys); i++) {
 		const struct yaml_entry *en = yaml_file_find(f, keys[i].name);
 

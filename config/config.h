@@ -43,6 +43,8 @@ struct config {
 /* Reads DIR/caduceus.yaml. False: *mistakes holds one line each and nothing may start. Keys of later versions'
  * subjects that contract.md names (acme.*) are known to the table, checked, and kept. */
 MUST_USE bool config_load(struct config *out, const char *dir, struct buf *mistakes);
+/* The same from a text; `label` stands for the file's name. out->dir is empty. */
+MUST_USE bool config_parse(struct config *out, const char *label, const char *text, size_t n, struct buf *mistakes);
 /* The text that init writes: every key with its comment; set: "KEY=VALUE" pairs, checked: all mistakes at once. */
 MUST_USE bool config_write(struct buf *out, const char *const *set, size_t set_n, struct buf *mistakes);
 /* For `config show`: calls each(key, effective value, "default" or "FILE:LINE"). */

@@ -76,46 +76,6 @@ void call_audit(const struct call *c, const char *event, const char *type, const
 	audit(c->ra, &ev);
 }
 
-/* --- Arguments against the verb's table, before anything else */
-
-static const struct verb_arg *arg_of(const struct verb *v, const char *name)
-{
-	for (size_t i = 0; i < VERB_ARG_MAX && v->arg[i].name != NULL; i++)
-		if (strcmp(v->arg[i].name, name) == 0)
-			return &v->arg[i];
-	return NULL;
-}
-
-static bool check_field(const struct verb *v, const struct field *f, struct err *e)
-{
-	const struct verb_arg *a = arg_of(v, f->name);
-	bool text = f->type == FIELD_TEXT || f->type == FIELD_LIST;
-
-	if (a == NULL)
-		return err_set(e, ERR_BAD_REQUEST, "%s has no argument %s", v->name, f->name);
-	if (a->type != f->type)
-		return err_set(e, ERR_BAD_REQUEST, "%s: argument %s is of another type", v->name, f->name);
-	if ((text || f->type == FIELD_BYTES) && f->octets.n > a->cap)
-		return err_set(e, ERR_BAD_REQUEST, "%s: %s has %zu octets, at most %zu are taken", v->name, f->name, f->octets.n, a->cap);
-	if (text && !text_is_clean_utf8((const char *)f->octets.p, f->octets.n))
-		return err_set(e, ERR_BAD_REQUEST, "%s: %s has control characters or is no UTF-8", v->name, f->name);
-	return true;
-}
-
-static bool check_arguments(const struct verb *v, struct span args, struct err *e)
-{
-	struct rd r = rd_of(args.p, args.n);
-	struct field f;
-
-	while (record_next(&r, &f))
-		if (!check_field(v, &f, e))
-			return false;
-	for (size_t i = 0; i < VERB_ARG_MAX && v->arg[i].name != NULL; i++)
-		if (v->arg[i].required && !record_find(args, v->arg[i].name, v->arg[i].type, &f))
-			return err_set(e, ERR_BAD_REQUEST, "%s needs %s", v->name, v->arg[i].name);
-	return true;
-}
-
 /* AUD-16: until officers are armed, root, the instance's owner and the members of group caduceus have all roles. */
 static bool may(const struct call *c)
 {
@@ -140,7 +100,7 @@ static bool run(struct call *c, const struct verb *v, struct err *e)
 {
 	if (!may(c))
 		return err_set(e, ERR_DENIED, "you are no officer here: ask root to add you to the group caduceus");
-	if (!check_arguments(v, c->args, e))
+	if (!verb_check(v, c->args, e))
 		return false;
 	for (size_t i = 0; i < COUNT_OF(handlers); i++)
 		if (strcmp(handlers[i].name, v->name) == 0)

@@ -2,6 +2,7 @@
 #include "ra/verbs.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -59,4 +60,54 @@ const struct verb *verb_find(const char *name)
 const struct verb *verb_at(size_t i)
 {
 	return i < COUNT_OF(verbs) ? &verbs[i] : NULL;
+}
+
+/* --- Arguments against the verb's table, before anything else */
+
+static const struct verb_arg *arg_of(const struct verb *v, const char *name)
+{
+	for (size_t i = 0; i < VERB_ARG_MAX && v->arg[i].name != NULL; i++)
+		if (strcmp(v->arg[i].name, name) == 0)
+			return &v->arg[i];
+	return NULL;
+}
+
+static bool check_field(const struct verb *v, const struct field *f, struct err *e)
+{
+	const struct verb_arg *a = arg_of(v, f->name);
+	bool text = f->type == FIELD_TEXT || f->type == FIELD_LIST;
+
+	if (a == NULL)
+		return err_set(e, ERR_BAD_REQUEST, "%s has no argument %s", v->name, f->name);
+	if (a->type != f->type)
+		return err_set(e, ERR_BAD_REQUEST, "%s: argument %s is of another type", v->name, f->name);
+	if ((text || f->type == FIELD_BYTES) && f->octets.n > a->cap)
+		return err_set(e, ERR_BAD_REQUEST, "%s: %s has %zu octets, at most %zu are taken", v->name, f->name, f->octets.n, a->cap);
+	if (text && !text_is_clean_utf8((const char *)f->octets.p, f->octets.n))
+		return err_set(e, ERR_BAD_REQUEST, "%s: %s has control characters or is no UTF-8", v->name, f->name);
+	return true;
+}
+
+bool verb_check(const struct verb *v, struct span args, struct err *e)
+{
+	struct rd r = rd_of(args.p, args.n);
+	unsigned seen = 0;
+	struct field f;
+
+	while (record_next(&r, &f)) {
+		unsigned bit;
+
+		if (!check_field(v, &f, e))
+			return false;
+		bit = 1u << (arg_of(v, f.name) - v->arg);
+		if (f.type != FIELD_LIST && (seen & bit) != 0)
+			return err_set(e, ERR_BAD_REQUEST, "%s: argument %s stands twice", v->name, f.name);
+		seen |= bit;
+	}
+	if (!rd_done(&r))
+		return err_set(e, ERR_BAD_REQUEST, "%s: malformed arguments", v->name);
+	for (size_t i = 0; i < VERB_ARG_MAX && v->arg[i].name != NULL; i++)
+		if (v->arg[i].required && !record_find(args, v->arg[i].name, v->arg[i].type, &f))
+			return err_set(e, ERR_BAD_REQUEST, "%s needs %s", v->name, v->arg[i].name);
+	return true;
 }

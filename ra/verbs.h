@@ -5,6 +5,7 @@
 #ifndef CADUCEUS_RA_VERBS_H
 #define CADUCEUS_RA_VERBS_H
 
+#include "base/err.h"
 #include "base/record.h"
 
 #include <stdbool.h>
@@ -30,5 +31,8 @@ struct verb {
 /* NULL when there is no such verb. */
 const struct verb *verb_find(const char *name);
 const struct verb *verb_at(size_t i); /* NULL behind the last */
+/* A record of arguments against the verb's table: known, of their type, within their caps, clean, once, all that are
+ * required. ERR_BAD_REQUEST names what is wrong. */
+MUST_USE bool verb_check(const struct verb *v, struct span args, struct err *e);
 
 #endif
