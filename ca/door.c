@@ -260,7 +260,7 @@ bool crl_entry_get(struct rd *r, struct crl_entry *en)
 	serial_get(r, &en->serial);
 	en->revoked_at = rd_i64(r);
 	en->reason = (enum crl_reason)rd_u8(r);
-	return !r->bad;
+	return !r->bad && crl_reason_name(en->reason) != NULL;
 }
 
 void ca_ocsp_put(struct buf *b, const struct ca_ocsp *o)
@@ -298,7 +298,8 @@ bool ca_ocsp_get(struct span body, struct ca_ocsp *o, struct err *e)
 		o->single[i].state = (enum ocsp_state)rd_u8(&r);
 		o->single[i].revoked_at = rd_i64(&r);
 		o->single[i].reason = (enum crl_reason)rd_u8(&r);
-		if (o->single[i].state > OCSP_UNKNOWN || o->single[i].cert_id.n == 0)
+		if (o->single[i].state > OCSP_UNKNOWN || o->single[i].cert_id.n == 0 ||
+		    crl_reason_name(o->single[i].reason) == NULL)
 			r.bad = true;
 	}
 	return done(&r, e, "OCSP answer to sign");

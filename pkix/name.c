@@ -417,7 +417,7 @@ void san_list_get(struct rd *r, struct san_list *l)
 
 		v = rd_span(r, SAN_VALUE_MAX);
 		if (r->bad || type == 0 || type >= SAN_TYPE_COUNT || !set_value(s, (enum san_type)type, v.p, v.n, NULL) ||
-		    !san_check(s, NULL))
+		    !san_check(s, NULL) || memcmp(s->value, v.p, v.n) != 0) /* who sends, normalises */
 			r->bad = true;
 		else
 			l->n++;

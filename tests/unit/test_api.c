@@ -87,6 +87,44 @@ static void test_arguments_become_a_record(void)
 	CU_ASSERT_EQUAL(record.n, 0);
 }
 
+/* What ra checks again: the officers' front is not believed. */
+static void test_records_refused__OPS_07(void)
+{
+	const struct verb *add = verb_find("device.add"), *show = verb_find("cert.show");
+	char big[300];
+	struct err e = { 0 };
+
+	memset(big, 'a', sizeof big - 1);
+	big[sizeof big - 1] = 0;
+	for (int i = 0; i < 10; i++) {
+		static const char *const says[] = { "needs name", "no argument colour", "another type", "at most 253", "control characters",
+			                            "stands twice", "malformed", "another type", "control characters", "" };
+		AUTO_BUF r = { 0 };
+
+		if (i != 0)
+			record_text(&r, "name", i == 3 ? big : i == 4 ? "a\nb" : i == 8 ? "\xff" : "a");
+		if (i == 1)
+			record_text(&r, "colour", "red");
+		if (i == 2)
+			record_text(&r, "uses", "1");
+		if (i == 5)
+			record_text(&r, "name", "b");
+		if (i == 6)
+			buf_byte(&r, 1);
+		if (i == 7)
+			record_text(&r, "san", "dns:a");
+		if (i == 9) {
+			record_list(&r, "san", "dns:a");
+			record_list(&r, "san", "dns:b");
+		}
+		CU_ASSERT_EQUAL(verb_check(add, span_of(&r), &e), i == 9);
+		if (i != 9 && strstr(e.text, says[i]) == NULL)
+			fprintf(stderr, "%d: %s\n", i, e.text);
+		CU_ASSERT_TRUE(i == 9 || strstr(e.text, says[i]) != NULL);
+	}
+	CU_ASSERT_TRUE(verb_check(show, (struct span){ NULL, 0 }, &e));
+}
+
 /* --- The head */
 
 struct fixture {
@@ -272,6 +310,7 @@ static const struct cu_case table[] = {
 	{ "test_arguments_refused__OPS_07", test_arguments_refused__OPS_07 },
 	{ "test_deep_json_is_refused", test_deep_json_is_refused },
 	{ "test_arguments_become_a_record", test_arguments_become_a_record },
+	{ "test_records_refused__OPS_07", test_records_refused__OPS_07 },
 	{ "test_requests_refused__OPS_07", test_requests_refused__OPS_07 },
 	{ "test_a_query_is_a_question", test_a_query_is_a_question },
 	{ "test_answers_that_are_none", test_answers_that_are_none },
