@@ -740,6 +740,7 @@ void ca_close(struct ca *ca)
 		crl_drop(&ca->crl[i]);
 	for (size_t i = 0; i < ca->authority_n; i++)
 		authority_free(ca->authorities[i]);
+	counter_close(&ca->counter);
 	pthread_mutex_destroy(&ca->lock);
 	pthread_mutex_destroy(&ca->crl_lock);
 	pthread_cond_destroy(&ca->work);

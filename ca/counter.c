@@ -9,14 +9,14 @@
 
 enum { BLOCK = 1024 };
 
-static bool reserve(struct counter *c, struct err *e)
+static bool reserve(struct counter *c, uint64_t upto, struct err *e)
 {
 	char text[32];
-	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)(c->value + BLOCK));
+	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)upto);
 
 	if (!file_write_atomic(c->path, text, (size_t)n, 0600, e))
 		return false;
-	c->reserved = c->value + BLOCK;
+	c->reserved = upto;
 	return true;
 }
 
@@ -40,9 +40,16 @@ bool counter_next(struct counter *c, struct err *e)
 
 	pthread_mutex_lock(&c->lock);
 	if (c->value == c->reserved)
-		good = reserve(c, e);
+		good = reserve(c, c->value + BLOCK, e);
 	if (good)
 		c->value++;
 	pthread_mutex_unlock(&c->lock);
 	return good;
+}
+
+void counter_close(struct counter *c)
+{
+	if (c->value != c->reserved)
+		(void)!reserve(c, c->value, NULL); /* or the block stays used up */
+	pthread_mutex_destroy(&c->lock);
 }

@@ -111,5 +111,6 @@ struct counter {
 };
 MUST_USE bool counter_open(struct counter *c, const char *dir, struct err *e);
 MUST_USE bool counter_next(struct counter *c, struct err *e);
+void counter_close(struct counter *c); /* an orderly stop: the exact number again */
 
 #endif

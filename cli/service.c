@@ -62,7 +62,9 @@ static const struct {
 
 static bool make_folders(const char *dir, struct err *e)
 {
-	if (mkdir(dir, 0755) != 0 || chmod(dir, 0755) != 0)
+	if (mkdir(dir, 0755) != 0 && errno == ENOENT)
+		return err_set(e, ERR_IO, "%.*s does not exist; make it first", (int)(strrchr(dir, '/') - dir), dir);
+	if (chmod(dir, 0755) != 0)
 		return err_sys(e, ERR_IO, "%s", dir);
 	for (size_t i = 0; i < COUNT_OF(folders); i++) {
 		AUTO_FREE char *path = mem_printf("%s/%s", dir, folders[i].name);

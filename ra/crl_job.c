@@ -17,15 +17,34 @@
 
 enum { PAGE = 1000, PAGES_A_TURN = 8, ENTRY_MAX = 4 + SERIAL_MAX + 9 };
 
-void crl_request(struct ra *ra, const struct generation *g, uint64_t client, const char *actor)
+void crl_request(struct ra *ra, const struct generation *g, const char *actor)
 {
 	size_t i = gen_index(ra, g);
 
-	if (client != 0 || (ra->crl_due >> i & 1) == 0)
+	if ((ra->crl_due >> i & 1) == 0)
 		snprintf(ra->crl_why[i], sizeof ra->crl_why[i], "%.31s", actor);
-	if (client != 0)
-		ra->crl_client[i] = client;
 	ra->crl_due |= 1u << i;
+}
+
+bool crl_publish_for(struct ra *ra, uint64_t client, uint32_t mask, const char *actor, struct err *e)
+{
+	if (ra->publishing.client != 0)
+		return err_set(e, ERR_BUSY, "CRLs are being made for another officer; try again in a moment");
+	ra->publishing.client = client;
+	ra->publishing.left = mask;
+	for (size_t i = 0; i < ra->gen_n; i++) {
+		if ((mask >> i & 1) == 0)
+			continue;
+		ra->crl_due &= ~(1u << i); /* from now on it is this officer's act */
+		crl_request(ra, &ra->gens[i], actor);
+	}
+	return true;
+}
+
+static void publishing_done(struct ra *ra)
+{
+	buf_free(&ra->publishing.rows);
+	ra->publishing = (struct publishing){ 0 };
 }
 
 static char *path_of(const struct ra *ra, const char *suffix)
@@ -81,8 +100,11 @@ void crl_abort(struct ra *ra, const char *why)
 	log_event(LOG_LEVEL_ERROR, "ALARM: CRL not published, the one before stays", "authority", ra->crl.gen.name, "why", why, NULL);
 	close_parts(ra);
 	ra->crl.active = ra->crl.collecting = false;
-	err_set(&e, ERR_CONFLICT, "the CRL of %s was not published: %.200s", ra->crl.gen.name, why);
-	answer_error(ra, RA_PORT_OFFICER, ra->crl.client, &e);
+	if (ra->crl.waited && ra->publishing.client != 0) {
+		err_set(&e, ERR_CONFLICT, "the CRL of %s was not published: %.200s", ra->crl.gen.name, why);
+		answer_error(ra, RA_PORT_OFFICER, ra->publishing.client, &e);
+		publishing_done(ra);
+	}
 }
 
 static void fail(struct ra *ra, const char *why)
@@ -103,8 +125,7 @@ static void start(struct ra *ra, size_t i)
 	snprintf(c->gen.name, sizeof c->gen.name, "%s", g->name);
 	c->gen.gen = g->gen;
 	snprintf(c->actor, sizeof c->actor, "%s", ra->crl_why[i]);
-	c->client = ra->crl_client[i];
-	ra->crl_client[i] = 0;
+	c->waited = (ra->publishing.left >> i & 1) != 0;
 	c->this_update = ra->now - ra->now % US_PER_SECOND;
 	c->next_update = c->this_update + (root ? 210 * US_PER_DAY : ra->config->crl_lifetime);
 	if (c->next_update > g->not_after)
@@ -305,11 +326,11 @@ static bool put_together(struct ra *ra, const struct ca_crl_end *end, struct err
 static void answer_officer(struct ra *ra)
 {
 	const struct crl_work *c = &ra->crl;
+	struct publishing *p = &ra->publishing;
 	AUTO_BUF row = { 0 };
-	AUTO_BUF rows = { 0 };
 	AUTO_FREE char *url = mem_printf("%s/crl/%s/%u.crl", ra->config->public_va, c->gen.name, c->gen.gen);
 
-	if (c->client == 0)
+	if (!c->waited || p->client == 0)
 		return;
 	record_text(&row, "ca", c->gen.name);
 	record_int(&row, "gen", c->gen.gen);
@@ -318,8 +339,13 @@ static void answer_officer(struct ra *ra)
 	record_time(&row, "next_update", c->next_update);
 	record_int(&row, "entries", (int64_t)c->entries);
 	record_text(&row, "url", url);
-	wr_span(&rows, row.p, row.n);
-	officer_rows(ra, c->client, "crls", true, "", 1, span_of(&rows));
+	wr_span(&p->rows, row.p, row.n);
+	p->n++;
+	p->left &= ~(1u << gen_index(ra, gen_by_ref(ra, c->ref)));
+	if (p->left != 0)
+		return;
+	officer_rows(ra, p->client, "crls", true, "", p->n, span_of(&p->rows));
+	publishing_done(ra);
 }
 
 static void finish(struct ra *ra, struct span body)
@@ -350,7 +376,7 @@ void crl_answered(struct ra *ra, struct work *w, bool good, struct span body, co
 		struct generation *g = gen_by_ref(ra, ra->crl.ref);
 
 		fail(ra, why->text);
-		crl_request(ra, g, 0, "ra"); /* again, when ca is back */
+		crl_request(ra, g, "ra"); /* again, when ca is back */
 		return;
 	}
 	if (w->type == CA_CRL_END) {

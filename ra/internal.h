@@ -93,8 +93,16 @@ struct crl_work {
 	int64_t this_update, next_update;
 	struct serial after;
 	int entries_fd, body_fd;
-	uint64_t client;           /* an officer waits, 0 nobody */
+	bool waited;               /* an officer waits for it */
 	char actor[64];
+};
+
+/* One `crl publish` at a time: answered when all of its CRLs are there. */
+struct publishing {
+	uint64_t client;           /* 0 nobody */
+	uint32_t left;             /* bit per index of gens */
+	uint32_t n;
+	struct buf rows;
 };
 
 struct ra {
@@ -134,7 +142,7 @@ struct ra {
 	struct crl_work crl;
 	uint32_t crl_due;          /* bit per index of gens: make one now */
 	char crl_why[32][32];
-	uint64_t crl_client[RA_GEN_MAX];
+	struct publishing publishing;
 	int64_t renewed_at;
 	struct limiter *limiter;
 	bool audit_ok, store_ok;
@@ -205,7 +213,9 @@ MUST_USE bool profile_take(struct ra *ra, const struct profile *p, const char *a
 void trust_files(struct ra *ra);
 
 /* crl_job.c */
-void crl_request(struct ra *ra, const struct generation *g, uint64_t client, const char *actor);
+void crl_request(struct ra *ra, const struct generation *g, const char *actor);
+/* For an officer, who is answered later. mask: bits of indices of gens. */
+MUST_USE bool crl_publish_for(struct ra *ra, uint64_t client, uint32_t mask, const char *actor, struct err *e);
 void crl_continue(struct ra *ra);
 void crl_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
 void crl_abort(struct ra *ra, const char *why);

@@ -148,23 +148,15 @@ bool ca_chain(struct call *c, struct err *e)
 bool crl_publish(struct call *c, struct err *e)
 {
 	char name[32];
-	struct generation *g;
+	const struct generation *g = NULL;
 
 	arg_text(c, "ca", name, sizeof name);
 	if (c->ra->setup_phase != 3)
 		return err_set(e, ERR_BUSY, "the signer is starting; try again in a moment");
-	if (name[0] != 0) {
-		g = gen_newest(c->ra, name);
-		if (g == NULL)
-			return err_set(e, ERR_NOT_FOUND, "there is no authority %s; caduceus ca list", name);
-		if (c->ra->crl_client[gen_index(c->ra, g)] != 0)
-			return err_set(e, ERR_BUSY, "a CRL of %s is being made", name);
-		crl_request(c->ra, g, c->client, c->q.actor);
-		return true;
-	}
-	for (size_t i = 0; i < c->ra->gen_n; i++)
-		crl_request(c->ra, &c->ra->gens[i], i + 1 == c->ra->gen_n ? c->client : 0, c->q.actor);
-	return true;
+	if (name[0] != 0 && (g = gen_newest(c->ra, name)) == NULL)
+		return err_set(e, ERR_NOT_FOUND, "there is no authority %s; caduceus ca list", name);
+	return crl_publish_for(c->ra, c->client, g != NULL ? 1u << gen_index(c->ra, g) : (uint32_t)((UINT64_C(1) << c->ra->gen_n) - 1),
+	                       c->q.actor, e);
 }
 
 /* --- Profiles */

@@ -675,6 +675,7 @@ void ra_close(struct ra *ra)
 	}
 	for (size_t i = 0; i < RA_WAIT_MAX; i++)
 		buf_free(&ra->wait[i].row);
+	buf_free(&ra->publishing.rows);
 	limiter_free(ra->limiter);
 	free(ra->in);
 	free(ra->out);

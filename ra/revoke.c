@@ -43,7 +43,7 @@ bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_rea
 	if (reason == REASON_KEY_COMPROMISE && !store_key_block(ra->c.store, c->spki, text, ra->now, e))
 		return false;
 	if (reason == REASON_KEY_COMPROMISE || reason == REASON_CA_COMPROMISE)
-		crl_request(ra, g, 0, actor);
+		crl_request(ra, g, actor);
 	ev.object = text;
 	audit_detail(&ev, "reason", crl_reason_name(reason));
 	audit_detail(&ev, "ca", c->ca);

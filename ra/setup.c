@@ -360,7 +360,7 @@ void renew_due(struct ra *ra)
 			return;
 		}
 		if (g->crl_this == 0 || ra->now > g->crl_this + interval || ra->now < g->crl_this - US_PER_HOUR)
-			crl_request(ra, g, 0, "ra");
+			crl_request(ra, g, "ra");
 	}
 }
 

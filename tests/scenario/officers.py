@@ -55,6 +55,23 @@ def test_every_command_speaks_json__OPS_07(i):
         i.json(*argv)
 
 
+def test_publishing_lists_every_crl__CRL_02(i):
+    first = {c["ca"]: c["number"] for c in i.json("crl", "publish")["crls"]}
+    equal(sorted(first), ["devices", "root", "servers"])
+    # Two officers at once: each is answered, with numbers of their own or with a refusal that says to come again.
+    argv = [BUILD / "caduceus", "crl", "publish", "--json", "--dir", i.dir]
+    both = [subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"]
+    for p in both:
+        out, err = p.communicate(timeout=30)
+        check(p.returncode == 0 or "try again" in err, p.returncode, out, err)
+        if p.returncode == 0:
+            for c in json.loads(out)["crls"]:
+                check(c["number"] > first[c["ca"]], c, first)
+    one = i.json("crl", "publish", "devices")["crls"]
+    equal([c["ca"] for c in one], ["devices"])
+    check("no authority" in i.cli("crl", "publish", "nosuch", code=3).stderr)
+
+
 def test_certificates_are_found_every_way(i):
     pem = i.enroll("find-1")
     serial = i.serial(pem)
