@@ -113,4 +113,61 @@ MUST_USE bool counter_open(struct counter *c, const char *dir, struct err *e);
 MUST_USE bool counter_next(struct counter *c, struct err *e);
 void counter_close(struct counter *c); /* an orderly stop: the exact number again */
 
+/* --- The role */
+
+struct job {
+	struct job *next;
+	enum ca_port port;
+	uint16_t type;
+	uint64_t id;
+	int64_t deadline;
+	size_t n;
+	uint8_t body[];
+};
+
+struct queue {
+	struct job *head, **tail;
+	unsigned n;
+};
+
+struct ca {
+	struct ca_config c;
+	struct counter counter;
+	pthread_rwlock_t tables;
+	struct accepted profiles[CA_PROFILE_MAX];
+	size_t profile_n;
+	struct authority *authorities[CA_AUTHORITY_MAX];
+	size_t authority_n;
+
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct queue issue, ocsp; /* OCSP gets at most half of the workers while an ISSUE waits */
+	unsigned workers, ocsp_busy;
+	bool stop, ocsp_last;
+	pthread_t thread[CA_WORKER_MAX];
+
+	pthread_mutex_t crl_lock;
+	struct crl_job crl[CA_PORT_COUNT];
+	_Atomic uint64_t issued, answered, crls;
+};
+
+/* tables.c: puts take the write lock, look-ups want it held. */
+const struct accepted *tables_profile(const struct ca *ca, const uint8_t digest[32]);
+struct authority *tables_authority(const struct ca *ca, const struct ca_gen *g);
+struct authority *tables_authority_or_fail(const struct ca *ca, const struct ca_gen *g, struct err *e);
+MUST_USE bool tables_profile_put(struct ca *ca, struct span body, struct buf *out, struct err *e);
+MUST_USE bool tables_authority_put(struct ca *ca, struct span body, struct err *e);
+MUST_USE bool tables_responder_put(struct ca *ca, struct span body, struct err *e);
+void tables_authority_free(struct authority *a);
+
+/* act.c: with the read lock held. */
+MUST_USE bool act_issue(struct ca *ca, struct span body, struct buf *out, struct err *e);
+MUST_USE bool act_responder_create(struct ca *ca, struct span body, struct buf *out, struct err *e);
+MUST_USE bool act_authority_create(struct ca *ca, struct span body, struct buf *out, struct err *e);
+MUST_USE bool act_crl(struct ca *ca, const struct job *job, struct span body, struct buf *out, struct err *e);
+MUST_USE bool act_ocsp(struct ca *ca, struct span body, struct buf *out, struct err *e);
+void act_state(struct ca *ca, struct buf *out);
+MUST_USE bool act_hsm_list(struct ca *ca, struct buf *out, struct err *e);
+MUST_USE bool act_hsm_test(struct ca *ca, struct buf *out, struct err *e);
+
 #endif

@@ -239,7 +239,7 @@ void crl_continue(struct ra *ra)
 		collect(ra);
 		return;
 	}
-	if (ra->crl.active || ra->setup_phase != 3)
+	if (ra->crl.active || ra->setup_phase != SETUP_DONE)
 		return;
 	for (size_t i = 0; i < ra->gen_n; i++)
 		if ((ra->crl_due >> i & 1) != 0) {

@@ -43,7 +43,7 @@ void health_fill(struct ra *ra, struct ra_health *h)
 	h->n = 0;
 	check(h, "database", ra->store_ok, ra->store_ok ? "ok" : "the last commit failed; look at disk and log");
 	check(h, "audit", ra->audit_ok, ra->audit_ok ? "ok" : "the last record could not be written");
-	check(h, "signer", ra->setup_phase == 3, ra->setup_phase == 3 ? "ok" : "ca is starting or restarting");
+	check(h, "signer", ra->setup_phase == SETUP_DONE, ra->setup_phase == SETUP_DONE ? "ok" : "ca is starting or restarting");
 	check(h, "hsm", fresh && ra->ca_state.hsm_up, fresh ? ra->ca_state.hsm_up ? "ok" : ra->ca_state.hsm_text : "no word from ca yet");
 	check(h, "va", ra->va_subscribed && !ra->va_snapshot, ra->va_subscribed ? ra->va_snapshot ? "catching up" : "ok" : "va is starting or restarting");
 	bool good = crls_fresh(ra, detail);

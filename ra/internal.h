@@ -105,6 +105,9 @@ struct publishing {
 	struct buf rows;
 };
 
+/* What ca learns, in this order: each needs the one before. Issuing authorities are below a root. */
+enum setup_phase { SETUP_NONE, SETUP_ROOTS, SETUP_ISSUING, SETUP_RESPONDERS, SETUP_DONE };
+
 struct ra {
 	struct ra_config c;
 	const struct config *config;
@@ -126,7 +129,8 @@ struct ra {
 	uint32_t work_hint;
 
 	bool up[RA_PORT_COUNT];
-	int setup_left, setup_phase; /* phase 0 none, 1 profiles and authorities, 2 responders, 3 done: ca is ready */
+	int setup_left;
+	enum setup_phase setup_phase;
 	bool provisioning;           /* a step of provisioning waits for ca */
 	struct ca_state ca_state;
 	int64_t ca_state_at, ca_asked_at;

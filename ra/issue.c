@@ -79,7 +79,7 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 	if (g == NULL)
 		return err_set(e, ERR_CONFLICT, "profile %s names authority %s, which does not exist", o->profile->p.name,
 		               o->profile->p.authority);
-	if (ra->setup_phase != 3 || !o->profile->accepted) {
+	if (ra->setup_phase != SETUP_DONE || !o->profile->accepted) {
 		err_set(e, ERR_BUSY, "the signer is starting; try again in a moment");
 		e->retry_after = 1;
 		return false;
@@ -196,7 +196,7 @@ void issue_ca_lost(struct ra *ra, struct work *w)
 	}
 	w->leaf->retried = w->leaf->waiting = true;
 	w->serial.n = 0;
-	if (ra->setup_phase == 3)
+	if (ra->setup_phase == SETUP_DONE)
 		issue_ca_back(ra);
 }
 

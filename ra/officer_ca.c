@@ -151,7 +151,7 @@ bool crl_publish(struct call *c, struct err *e)
 	const struct generation *g = NULL;
 
 	arg_text(c, "ca", name, sizeof name);
-	if (c->ra->setup_phase != 3)
+	if (c->ra->setup_phase != SETUP_DONE)
 		return err_set(e, ERR_BUSY, "the signer is starting; try again in a moment");
 	if (name[0] != 0 && (g = gen_newest(c->ra, name)) == NULL)
 		return err_set(e, ERR_NOT_FOUND, "there is no authority %s; caduceus ca list", name);
@@ -315,7 +315,7 @@ bool hsm_verb(struct call *c, struct err *e)
 	bool list = strcmp(c->q.verb, "hsm.list") == 0;
 	struct work *w;
 
-	if (c->ra->setup_phase != 3)
+	if (c->ra->setup_phase != SETUP_DONE)
 		return err_set(e, ERR_BUSY, "the signer is starting; try again in a moment");
 	w = work_new(c->ra, WORK_HSM, list ? CA_HSM_LIST : CA_HSM_TEST, c->ra->mono + 20 * US_PER_SECOND, e);
 	if (w == NULL)

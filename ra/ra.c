@@ -404,7 +404,7 @@ static void fail_turn(struct ra *ra, const char *why)
 	crl_abort(ra, why);
 	(void)!gens_load(ra, &e);
 	(void)!profiles_load(ra, &e);
-	ra->setup_phase = 0;
+	ra->setup_phase = SETUP_NONE;
 	ra->provisioning = false;
 	if (ra->up[RA_PORT_CA])
 		setup_begin(ra);
@@ -434,7 +434,7 @@ static void by_the_clock(struct ra *ra)
 {
 	struct err e;
 
-	if (ra->setup_phase == 3) {
+	if (ra->setup_phase == SETUP_DONE) {
 		if (ra->c.provision)
 			provision_continue(ra);
 		renew_due(ra);
@@ -508,7 +508,7 @@ void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mon
 		trust_request(ra, 0);
 	if (port != RA_PORT_CA)
 		return;
-	ra->setup_phase = 0;
+	ra->setup_phase = SETUP_NONE;
 	ra->provisioning = false;
 	ra->ca_state_at = 0;
 	if (!up) {
@@ -546,7 +546,7 @@ bool ra_provisioned(const struct ra *ra)
 
 	for (size_t i = 0; i < ra->gen_n; i++)
 		crls = crls && ra->gens[i].crl_next != 0 && (ra->gens[i].parent == 0 || ra->gens[i].has_responder);
-	return crls && ra->setup_phase == 3;
+	return crls && ra->setup_phase == SETUP_DONE;
 }
 
 /* --- Opening */

@@ -65,20 +65,29 @@ static void put_profile(struct ra *ra, size_t i)
 
 void setup_profile(struct ra *ra, const char *name)
 {
-	for (size_t i = 0; ra->setup_phase != 0 && i < ra->profile_n; i++)
+	for (size_t i = 0; ra->setup_phase != SETUP_NONE && i < ra->profile_n; i++)
 		if (strcmp(ra->profiles[i].p.name, name) == 0)
 			put_profile(ra, i);
 }
 
+static void put_authorities(struct ra *ra, bool roots)
+{
+	for (size_t i = 0; i < ra->gen_n; i++)
+		if ((ra->gens[i].parent == 0) == roots)
+			put_authority(ra, i);
+}
+
 static void next_phase(struct ra *ra)
 {
-	while (ra->setup_left == 0 && ra->setup_phase < 3) {
+	while (ra->setup_left == 0 && ra->setup_phase < SETUP_DONE) {
 		ra->setup_phase++;
-		if (ra->setup_phase == 2)
+		if (ra->setup_phase == SETUP_ISSUING)
+			put_authorities(ra, false);
+		if (ra->setup_phase == SETUP_RESPONDERS)
 			for (size_t i = 0; i < ra->gen_n; i++)
 				if (ra->gens[i].has_responder)
 					put_responder(ra, i, -1);
-		if (ra->setup_phase == 3) {
+		if (ra->setup_phase == SETUP_DONE) {
 			log_event(LOG_LEVEL_INFO, "signer ready", "profiles", LOG_NUM(ra->profile_n), "authorities", LOG_NUM(ra->gen_n), NULL);
 			issue_ca_back(ra);
 		}
@@ -87,12 +96,11 @@ static void next_phase(struct ra *ra)
 
 void setup_begin(struct ra *ra)
 {
-	ra->setup_phase = 1;
+	ra->setup_phase = SETUP_ROOTS;
 	ra->setup_left = 0;
 	for (size_t i = 0; i < ra->profile_n; i++)
 		put_profile(ra, i);
-	for (size_t i = 0; i < ra->gen_n; i++)
-		put_authority(ra, i);
+	put_authorities(ra, true);
 	next_phase(ra);
 }
 
@@ -177,7 +185,7 @@ void import_profiles(struct ra *ra)
 	}
 	if (n >= 0)
 		free(list);
-	if (ra->setup_phase == 3)
+	if (ra->setup_phase == SETUP_DONE)
 		for (size_t i = 0; i < ra->profile_n; i++)
 			put_profile(ra, i);
 }
@@ -284,7 +292,7 @@ void provision_answered(struct ra *ra, struct work *w, bool good, struct span bo
 	}
 	audit(ra, &ev);
 	if (good) {
-		ra->setup_phase = 1;
+		ra->setup_phase = SETUP_ISSUING;
 		put_authority(ra, ra->gen_n - 1);
 	}
 }

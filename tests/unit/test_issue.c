@@ -104,6 +104,8 @@ static bool put_profile(const struct profile *p, uint8_t digest[32], struct err 
 }
 
 static struct buf root_cert, issuing_cert;
+static uint8_t issuing_key_id[HSM_ID_MAX];
+static size_t issuing_key_id_n;
 
 static void make_authority(const char *name, const char *parent, int path_len, struct buf *cert)
 {
@@ -134,6 +136,8 @@ static void make_authority(const char *name, const char *parent, int path_len, s
 	CU_ASSERT_TRUE_FATAL(ask(CA_AUTHORITY_CREATE, &body, &e));
 	CU_ASSERT_TRUE_FATAL(ca_created_get(span_of(&reply_body), &made, &e));
 	buf_add(cert, made.cert.p, made.cert.n);
+	memcpy(issuing_key_id, made.key_id.p, made.key_id.n); /* of the last one made */
+	issuing_key_id_n = made.key_id.n;
 	strcpy(a.gen.name, name);
 	a.cert = made.cert;
 	a.key_id = made.key_id;
@@ -481,6 +485,53 @@ static void test_va_may_ask_for_answers_alone(void)
 	free(i);
 }
 
+/* A certificate of an authority that nobody made here: the key of `devices`, signed by somebody else as the root, as
+ * itself, or as a stranger. */
+static void put_foreign(EVP_PKEY *signer, const char *issuer, struct err *e)
+{
+	const uint8_t *at = issuing_cert.p;
+	AUTO(X509) *x = d2i_X509(NULL, &at, (long)issuing_cert.n);
+	struct ca_authority a = { .gen = { "devices", 7 }, .aia_ocsp = "http://a/ocsp", .aia_issuer = "http://a/c", .cdp = "http://a/l" };
+	AUTO_BUF der = { 0 };
+	AUTO_BUF body = { 0 };
+	uint8_t *p;
+
+	if (strcmp(issuer, "self") == 0) {
+		X509_set_issuer_name(x, X509_get_subject_name(x));
+	} else if (strcmp(issuer, "root") != 0) {
+		X509_NAME *n = X509_NAME_new();
+
+		X509_NAME_add_entry_by_txt(n, "CN", MBSTRING_UTF8, (const unsigned char *)issuer, -1, -1, 0);
+		X509_set_issuer_name(x, n);
+		X509_NAME_free(n);
+	}
+	X509_sign(x, signer, EVP_sha256());
+	buf_reserve(&der, (size_t)i2d_X509(x, NULL));
+	p = der.p;
+	der.n = (size_t)i2d_X509(x, &p);
+	a.cert = span_of(&der);
+	a.key_id = (struct span){ issuing_key_id, issuing_key_id_n };
+	ca_authority_put(&body, &a);
+	CU_ASSERT_FALSE(ask(CA_AUTHORITY_PUT, &body, e));
+}
+
+static void test_an_authority_is_not_invented__X509_41(void)
+{
+	static const char *const issuers[] = { "root", "self", "Some CA" };
+	AUTO(EVP_PKEY) *key = EVP_EC_gen("P-256");
+
+	for (size_t i = 0; i < sizeof issuers / sizeof issuers[0]; i++) {
+		struct err e = { 0 };
+		struct ca_issue *q = request();
+
+		put_foreign(key, issuers[i], &e);
+		CU_ASSERT_EQUAL(e.kind, ERR_DENIED);
+		q->gen.gen = 7;
+		CU_ASSERT_PTR_NULL(issued(q, &e));
+		free(q);
+	}
+}
+
 static void test_a_year_beyond_2049__X509_05(void)
 {
 	struct civil c = { 2049, 12, 31, 23, 0, 0 };
@@ -667,6 +718,7 @@ static const struct cu_case cases[] = {
 	{ "mutations", test_mutated_requests_never_pass_the_profile__X509_16__X509_45 },
 	{ "limits", test_profiles_beyond_the_limits_are_refused__X509_08__X509_16 },
 	{ "va", test_va_may_ask_for_answers_alone },
+	{ "invented", test_an_authority_is_not_invented__X509_41 },
 	{ "2049", test_a_year_beyond_2049__X509_05 },
 	{ "crl sizes", test_crls_of_every_size_hold__CRL_01__CRL_03__CRL_04__CRL_07 },
 	{ "crl million", test_a_million_entries_in_flat_memory__CRL_04 },
