@@ -73,7 +73,7 @@ static bool by_password(struct ra *ra, const struct ra_enroll *q, struct who *wh
 		return false;
 	if (!s.found)
 		return wrong_password(ra, q, e);
-	limiter_passed(ra->limiter, q->user);
+	limiter_passed(ra->limiter, q->user, q->source.address);
 	who->auth = "password";
 	who->credential = s.best.id;
 	who->used_up = s.best.uses_left <= (int64_t)issue_pending_uses(ra, s.best.id);

@@ -43,7 +43,9 @@ struct leaf {
 	const char *event;         /* static text */
 	int64_t subject, credential;
 	struct certificate row;
-	bool wrapped, chain, clamped, retried, waiting; /* waiting: for a ca that comes back */
+	bool wrapped, chain, clamped, retried;
+	bool waiting;              /* for a ca that comes back */
+	bool cancelled;            /* what it was granted on has changed meanwhile */
 	unsigned ignored;
 };
 
@@ -197,6 +199,8 @@ MUST_USE bool issue_start(struct ra *ra, const struct issue_order *o, struct err
 void issue_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
 void issue_ca_lost(struct ra *ra, struct work *w);
 void issue_ca_back(struct ra *ra);
+/* The subject was disabled, or a certificate of it revoked: what is under way for it is not recorded; it asks again. */
+void issue_cancel(struct ra *ra, int64_t subject);
 /* The answer with a certificate (and chain). */
 void issue_deliver(struct ra *ra, enum ra_port port, uint64_t client, enum leaf_origin origin, const struct certificate *row,
                    struct span der, bool wrapped, bool chain);

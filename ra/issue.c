@@ -200,6 +200,13 @@ void issue_ca_lost(struct ra *ra, struct work *w)
 		issue_ca_back(ra);
 }
 
+void issue_cancel(struct ra *ra, int64_t subject)
+{
+	for (size_t i = 0; subject != 0 && i < RA_OUTSTANDING; i++)
+		if (ra->work[i].kind == WORK_LEAF && ra->work[i].leaf->subject == subject)
+			ra->work[i].leaf->cancelled = true;
+}
+
 static bool ask_again(struct ra *ra, struct work *w, struct err *e)
 {
 	AUTO_FREE struct ca_issue *i = mem_new(sizeof *i);
@@ -252,6 +259,11 @@ static void leaf_answered(struct ra *ra, struct work *w, bool good, struct span 
 	if (!good && (why->kind == ERR_TIMEOUT || why->kind == ERR_BUSY)) {
 		issue_ca_lost(ra, w);
 		return;
+	}
+	if (good && w->leaf->cancelled) {
+		good = err_set(&e, ERR_BUSY, "%s was disabled, or a certificate of it revoked, while this was under way; ask again",
+		               w->leaf->actor);
+		e.retry_after = 1;
 	}
 	if (good && !store_savepoint(ra->c.store, &e))
 		good = false;

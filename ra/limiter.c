@@ -11,7 +11,8 @@
 
 enum {
 	ROWS = 8192,           /* a full table forgets the oldest of four neighbours */
-	NAME_FAILURES = 5,
+	PAIR_FAILURES = 5,     /* of one name from one address: who else guesses locks no device out */
+	NAME_FAILURES = 100,   /* from wherever */
 	SOURCE_FAILURES = 50,  /* many devices may share one address behind a gateway */
 };
 #define WINDOW (15 * US_PER_MINUTE)
@@ -41,15 +42,20 @@ void limiter_free(struct limiter *l)
 }
 
 /* FNV-1a from a secret start: rows can't be aimed at. Collisions only slow an innocent for minutes. */
-static uint64_t key_of(const struct limiter *l, char kind, const char *s)
+static uint64_t mix(uint64_t h, const char *s)
 {
-	uint64_t h = l->seed ^ (uint64_t)kind;
-
 	for (; *s != 0; s++) {
 		unsigned char c = (unsigned char)*s;
 
 		h = (h ^ (c >= 'A' && c <= 'Z' ? c + 32u : c)) * UINT64_C(1099511628211);
 	}
+	return (h ^ '\n') * UINT64_C(1099511628211);
+}
+
+static uint64_t key_of(const struct limiter *l, const char *name, const char *source)
+{
+	uint64_t h = mix(mix(l->seed, name), source);
+
 	h ^= h >> 29;
 	return h | 1;
 }
@@ -75,9 +81,9 @@ static struct row *find(struct limiter *l, uint64_t key, bool make, int64_t mono
 	return oldest;
 }
 
-static bool judge(struct limiter *l, char kind, const char *s, unsigned most, int64_t mono, struct err *e)
+static bool judge(struct limiter *l, uint64_t key, unsigned most, int64_t mono, struct err *e)
 {
-	struct row *r = find(l, key_of(l, kind, s), false, mono);
+	struct row *r = find(l, key, false, mono);
 	int64_t left;
 
 	if (r == NULL || r->failures < most)
@@ -91,12 +97,13 @@ static bool judge(struct limiter *l, char kind, const char *s, unsigned most, in
 
 bool limiter_allows(struct limiter *l, const char *name, const char *source, int64_t mono, struct err *e)
 {
-	return judge(l, 'n', name, NAME_FAILURES, mono, e) && judge(l, 's', source, SOURCE_FAILURES, mono, e);
+	return judge(l, key_of(l, name, source), PAIR_FAILURES, mono, e) && judge(l, key_of(l, name, ""), NAME_FAILURES, mono, e) &&
+	       judge(l, key_of(l, "", source), SOURCE_FAILURES, mono, e);
 }
 
-static void count(struct limiter *l, char kind, const char *s, int64_t mono)
+static void count(struct limiter *l, uint64_t key, int64_t mono)
 {
-	struct row *r = find(l, key_of(l, kind, s), true, mono);
+	struct row *r = find(l, key, true, mono);
 
 	if (r->failures == 0)
 		r->since = mono;
@@ -105,14 +112,19 @@ static void count(struct limiter *l, char kind, const char *s, int64_t mono)
 
 void limiter_failed(struct limiter *l, const char *name, const char *source, int64_t mono)
 {
-	count(l, 'n', name, mono);
-	count(l, 's', source, mono);
+	count(l, key_of(l, name, source), mono);
+	count(l, key_of(l, name, ""), mono);
+	count(l, key_of(l, "", source), mono);
 }
 
-void limiter_passed(struct limiter *l, const char *name)
+void limiter_passed(struct limiter *l, const char *name, const char *source)
 {
-	struct row *r = find(l, key_of(l, 'n', name), false, 0);
+	const uint64_t keys[] = { key_of(l, name, source), key_of(l, name, "") };
 
-	if (r != NULL)
-		r->failures = 0;
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		struct row *r = find(l, keys[i], false, 0);
+
+		if (r != NULL)
+			r->failures = 0;
+	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Guessing is slowed: failures per name and per source address, in memory, bounded. */
+ * Guessing is slowed: failures per name, per source address and per pair of them, in memory, bounded. */
 #ifndef CADUCEUS_RA_LIMITER_H
 #define CADUCEUS_RA_LIMITER_H
 
@@ -14,7 +14,7 @@ void limiter_free(struct limiter *l);
 /* ERR_RATE with retry_after while too many failures of this name or source are remembered. mono us. */
 MUST_USE bool limiter_allows(struct limiter *l, const char *name, const char *source, int64_t mono, struct err *e);
 void limiter_failed(struct limiter *l, const char *name, const char *source, int64_t mono);
-/* A right password clears its name. */
-void limiter_passed(struct limiter *l, const char *name);
+/* A right password clears its name, there and everywhere. */
+void limiter_passed(struct limiter *l, const char *name, const char *source);
 
 #endif

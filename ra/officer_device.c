@@ -292,6 +292,8 @@ static bool set_enabled(struct call *c, bool enabled, struct err *e)
 
 	if (!find_device(c, &s, e) || !store_subject_enable(c->ra->c.store, s.id, enabled, e))
 		return false;
+	if (!enabled)
+		issue_cancel(c->ra, s.id);
 	if (!enabled && !store_credential_revoke_all(c->ra->c.store, s.id, "est-password", e))
 		return false;
 	if (!enabled && arg_int(c, "revoke", 0) != 0 && !revoke_all(c, &s, &n, &seq, e))

@@ -39,6 +39,7 @@ bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_rea
 	serial_text(&s, text, sizeof text);
 	if (!store_status_set(ra->c.store, c->ref, (struct span){ c->serial, c->serial_n }, STORE_REVOKED, (uint8_t)reason, ra->now, seq, e))
 		return false;
+	issue_cancel(ra, c->subject);
 	/* X509-39: refused for ever, on every protocol. */
 	if (reason == REASON_KEY_COMPROMISE && !store_key_block(ra->c.store, c->spki, text, ra->now, e))
 		return false;

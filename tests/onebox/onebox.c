@@ -35,6 +35,7 @@ struct box {
 	struct store *store;
 	struct ra *ra;
 	bool ca_answers;          /* false: ca's answers are lost, as when it dies */
+	bool hold;                /* ca's answers wait on their way */
 	int64_t now;              /* of our own */
 	int64_t mono;             /* of the machine: ca asks it, too */
 	pthread_mutex_t lock;     /* ca's workers answer on their own threads */
@@ -117,7 +118,7 @@ static void turn(void)
 {
 	struct message *m;
 
-	while ((m = pop(&b.from_ca)) != NULL) {
+	while (!b.hold && (m = pop(&b.from_ca)) != NULL) {
 		ra_feed(b.ra, RA_PORT_CA, &m->f, b.mono);
 		message_free(m);
 	}
@@ -392,6 +393,33 @@ static void test_a_dead_ca_costs_a_new_serial_and_nothing_else__X509_46(void)
 	CU_ASSERT_TRUE(cert.n != 0);
 }
 
+/* An officer's act in the moment between signature and record: no certificate outlives it. */
+static void test_disabled_while_it_is_signed__AUD_04(void)
+{
+	AUTO_BUF csr = { 0 };
+	AUTO_BUF args = { 0 };
+	char password[64];
+	struct message *m;
+
+	register_device("gone", 1, password);
+	make_csr(&csr);
+	b.hold = true;
+	ask_enroll(5000, "gone", password, &csr, 0);
+	for (int i = 0; i < 20; i++)
+		turn();
+	record_text(&args, "name", "gone");
+	record_bool(&args, "revoke", true);
+	m = officer(5001, "device.disable", &args);
+	CU_ASSERT_EQUAL(m->f.type, RA_OK);
+	message_free(m);
+	b.hold = false;
+	m = reply(RA_PORT_ENROLL, 5000);
+	CU_ASSERT_EQUAL(kind_of(m), ERR_BUSY);
+	message_free(m);
+	/* Asked again, it hears why. */
+	CU_ASSERT_EQUAL(enroll(5002, "gone", password, &csr, NULL), ERR_UNAUTHENTICATED);
+}
+
 static void test_expired_password_says_so__EST_30(void)
 {
 	AUTO_BUF csr = { 0 };
@@ -451,6 +479,7 @@ static const struct cu_case cases[] = {
 	{ "one use", test_one_use_is_one_use_even_at_once__EST_30 },
 	{ "deadline", test_past_its_deadline_nothing_happens },
 	{ "dead ca", test_a_dead_ca_costs_a_new_serial_and_nothing_else__X509_46 },
+	{ "test_disabled_while_it_is_signed__AUD_04", test_disabled_while_it_is_signed__AUD_04 },
 	{ "expired password", test_expired_password_says_so__EST_30 },
 	{ "replay", test_a_replay_is_good_for_a_day__EST_26 },
 	{ "doors", test_officers_verbs_are_refused_to_the_enrolment_front },

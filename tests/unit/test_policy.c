@@ -276,17 +276,24 @@ static void test_guessing_is_limited_by_name_and_source__EST_30(void)
 		CU_ASSERT_TRUE(limiter_allows(l, "pump-7", "192.0.2.1", 1, &e));
 		limiter_failed(l, "pump-7", "192.0.2.1", 1);
 	}
-	CU_ASSERT_FALSE(limiter_allows(l, "PUMP-7", "192.0.2.2", 2, &e));
+	CU_ASSERT_FALSE(limiter_allows(l, "PUMP-7", "192.0.2.1", 2, &e));
 	CU_ASSERT_EQUAL(e.kind, ERR_RATE);
 	CU_ASSERT_TRUE(e.retry_after > 0 && e.retry_after <= 901);
 	CU_ASSERT_TRUE(limiter_allows(l, "pump-8", "192.0.2.1", 2, &e));
+	/* Whoever guesses elsewhere locks nobody out; many together do. */
+	CU_ASSERT_TRUE(limiter_allows(l, "pump-7", "192.0.2.2", 2, &e));
+	for (int i = 0; i < 95; i++) {
+		snprintf(name, sizeof name, "198.51.100.%d", i);
+		limiter_failed(l, "pump-7", name, 3);
+	}
+	CU_ASSERT_FALSE(limiter_allows(l, "pump-7", "192.0.2.2", 4, &e));
 	CU_ASSERT_TRUE(limiter_allows(l, "pump-7", "192.0.2.2", 16 * US_PER_MINUTE, &e));
 	for (int i = 0; i < 60; i++) {
 		snprintf(name, sizeof name, "guess-%d", i);
 		limiter_failed(l, name, "192.0.2.9", 20 * US_PER_MINUTE);
 	}
 	CU_ASSERT_FALSE(limiter_allows(l, "fresh", "192.0.2.9", 20 * US_PER_MINUTE, &e));
-	limiter_passed(l, "pump-7");
+	limiter_passed(l, "pump-7", "192.0.2.2");
 	limiter_free(l);
 }
 
