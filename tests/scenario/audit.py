@@ -52,19 +52,24 @@ def test_verify_accepts_and_finds__AUD_10():
             table = name
     check(table, "no audit table")
     count = connection.execute(f"select count(*) from {table}").fetchone()[0]
-    connection.close()
     check(count > 5)
-    middle = f"(select seq from {table} order by seq limit 1 offset {count // 2})"
-    for what, sql in (
-            ("changed", f"update {table} set record = replace(record, 'success', 'SUCCESS') where seq = {middle}"),
-            ("missing", f"delete from {table} where seq = {middle}"),
-            ("truncated", f"delete from {table} where seq = (select max(seq) from {table})")):
+    seq = connection.execute(f"select seq from {table} order by seq limit 1 offset {count // 2}").fetchone()[0]
+    record = connection.execute(f"select record from {table} where seq = ?", (seq,)).fetchone()[0]
+    connection.close()
+    # Every thirteenth octet of the record, whatever it stands for; a record that is gone; two that changed places.
+    changed = [record[:at] + ("0" if record[at] != "0" else "1") + record[at + 1:] for at in range(0, len(record), 13)]
+    sqls = [(f"update {table} set record = ? where seq = {seq}", (text,)) for text in changed]
+    sqls += [(f"delete from {table} where seq = {seq}", ()),
+             (f"delete from {table} where seq = (select max(seq) from {table})", ()),
+             (f"update {table} set hash = (select hash from {table} where seq = {seq - 1}) where seq = {seq}", ()),
+             (f"update {table} set record = (select record from {table} where seq = {seq - 1}) where seq = {seq}", ())]
+    for sql, values in sqls:
         connection = sqlite3.connect(db)
-        connection.execute(sql)
+        connection.execute(sql, values)
         connection.commit()
         connection.close()
         done = i.cli("audit", "verify", code=None)
-        check(done.returncode == 1 and any(c.isdigit() for c in done.stdout + done.stderr), what, done.returncode,
+        check(done.returncode == 1 and any(c.isdigit() for c in done.stdout + done.stderr), sql, values, done.returncode,
               done.stdout, done.stderr)
         for p in i.dir.glob("caduceus.db-*"):
             p.unlink()
