@@ -356,7 +356,7 @@ static bool format(void *ctx, const struct request *in, const struct answer *a, 
 		give_rows(out, rows);
 	} else {
 		/* An answer that is neither is ra's fault, never the client's. */
-		if (a->got && (a->type != RA_FAILED || !ra_failure_get(a->body, &e)))
+		if (a->got && (a->type != RA_FAILED || !failure_get(a->body, &e)))
 			err_set(&e, ERR_INTERNAL, "internal error");
 		refuse(out, &e);
 	}

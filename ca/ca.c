@@ -77,7 +77,7 @@ static void answer(struct ca *ca, const struct job *job)
 		          "refused", "type", LOG_NUM(job->type), "kind", err_kind_name(e.kind), "why", e.text, NULL);
 		f.type = CA_FAILED;
 		out.n = 0;
-		ca_failure_put(&out, &e);
+		failure_put(&out, &e);
 	}
 	f.body = span_of(&out);
 	ca->c.reply(ca->c.arg, job->port, &f);
@@ -177,7 +177,7 @@ static void refuse(struct ca *ca, enum ca_port port, uint64_t id, enum err_kind 
 
 	err_set(&e, kind, "%s", why);
 	e.retry_after = 1;
-	ca_failure_put(&body, &e);
+	failure_put(&body, &e);
 	ca->c.reply(ca->c.arg, port, &(struct frame){ .type = CA_FAILED, .id = id, .body = span_of(&body) });
 }
 

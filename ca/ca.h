@@ -17,7 +17,7 @@ enum ca_port { CA_PORT_RA, CA_PORT_VA, CA_PORT_COUNT };
 
 enum ca_op { /* frame types */
 	CA_OK = 16,          /* answer: body as the request says, empty when it says nothing */
-	CA_FAILED,           /* answer: ca_failure */
+	CA_FAILED,           /* answer: failure */
 	CA_STATE,            /* ask: empty; answer CA_OK: ca_state */
 	CA_PROFILE_PUT,      /* ask: profile canonical form; answer CA_OK: 32 octets digest */
 	CA_AUTHORITY_PUT,    /* ask: ca_authority; a generation that exists; its key must be on the token */
@@ -33,14 +33,6 @@ enum ca_op { /* frame types */
 	CA_HSM_TEST,         /* ask: empty; signs and verifies with every authority's key; answer CA_OK: record */
 	CA_OP_COUNT
 };
-
-struct ca_failure {
-	enum err_kind kind;
-	uint32_t retry_after;
-	char text[512];
-};
-void ca_failure_put(struct buf *b, const struct err *e);
-MUST_USE bool ca_failure_get(struct span body, struct err *e); /* turns the body into *e; true when well formed */
 
 /* One key of an authority: `devices` generation 1. */
 struct ca_gen {

@@ -12,26 +12,6 @@ static bool done(const struct rd *r, struct err *e, const char *what)
 	return rd_done(r) || err_set(e, ERR_BAD_REQUEST, "malformed %s", what);
 }
 
-void ca_failure_put(struct buf *b, const struct err *e)
-{
-	wr_u8(b, (uint8_t)e->kind);
-	wr_u32(b, (uint32_t)e->retry_after);
-	wr_text(b, e->text);
-}
-
-bool ca_failure_get(struct span body, struct err *e)
-{
-	struct rd r = rd_of(body.p, body.n);
-	struct err got = { .kind = (enum err_kind)rd_u8(&r) };
-
-	got.retry_after = (int)rd_u32(&r);
-	rd_text(&r, got.text, sizeof got.text);
-	if (!rd_done(&r) || got.kind == ERR_NONE || got.kind >= ERR_KIND_COUNT)
-		return err_set(e, ERR_INTERNAL, "malformed failure");
-	*e = got;
-	return true;
-}
-
 static void gen_put(struct buf *b, const struct ca_gen *g)
 {
 	wr_text(b, g->name);

@@ -12,48 +12,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum exit_code table(struct invocation *i, const char *verb, const char *list, const struct column *columns, size_t n,
-                            json_t *args)
-{
-	json_t *doc;
-	enum exit_code code = ask_all(i, verb, args, list, &doc);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (i->json)
-		print_json(doc);
-	else
-		print_table(json_object_get(doc, list), columns, n);
-	json_decref(doc);
-	return EXIT_DONE;
-}
-
-static enum exit_code object(struct invocation *i, const char *verb, json_t *args)
-{
-	json_t *doc;
-	enum exit_code code = ask(i, verb, args, &doc);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (i->json)
-		print_json(doc);
-	else
-		print_object(doc);
-	json_decref(doc);
-	return EXIT_DONE;
-}
-
 static enum exit_code ca_list(struct invocation *i)
 {
 	static const struct column columns[] = { { "name", "NAME" }, { "gen", "GEN" }, { "key", "KEY" }, { "subject", "SUBJECT" },
 		                                 { "not_after", "EXPIRES" }, { "crl_next", "CRL UNTIL" } };
 
-	return table(i, "ca.list", "authorities", columns, COUNT_OF(columns), json_object());
+	return show_table(i, "ca.list", "authorities", columns, COUNT_OF(columns), json_object());
 }
 
 static enum exit_code ca_show(struct invocation *i)
 {
-	return object(i, "ca.show", json_pack("{s:s}", "name", i->position[0]));
+	return show_object(i, "ca.show", json_pack("{s:s}", "name", i->position[0]));
 }
 
 static enum exit_code ca_fingerprint(struct invocation *i)
@@ -108,19 +77,19 @@ static enum exit_code crl_publish(struct invocation *i)
 
 	if (i->position_n != 0)
 		json_object_set_new(args, "ca", json_string(i->position[0]));
-	return table(i, "crl.publish", "crls", columns, COUNT_OF(columns), args);
+	return show_table(i, "crl.publish", "crls", columns, COUNT_OF(columns), args);
 }
 
 static enum exit_code profile_list(struct invocation *i)
 {
 	static const struct column columns[] = { { "name", "NAME" }, { "ca", "CA" }, { "doors", "DOORS" }, { "sha256", "VERSION" } };
 
-	return table(i, "profile.list", "profiles", columns, COUNT_OF(columns), json_object());
+	return show_table(i, "profile.list", "profiles", columns, COUNT_OF(columns), json_object());
 }
 
 static enum exit_code profile_show(struct invocation *i)
 {
-	return object(i, "profile.show", json_pack("{s:s}", "name", i->position[0]));
+	return show_object(i, "profile.show", json_pack("{s:s}", "name", i->position[0]));
 }
 
 static enum exit_code profile_check(struct invocation *i)
@@ -159,7 +128,7 @@ static enum exit_code profile_load_command(struct invocation *i)
 	if (!file_read(&text, i->position[0], 32768, &e))
 		return complain(EXIT_FAILED, "%s", e.text);
 	b64_put(&b64, text.p, text.n, B64_ONE_LINE);
-	return object(i, "profile.load", json_pack("{s:s,s:s}", "label", i->position[0], "text", buf_str(&b64)));
+	return show_object(i, "profile.load", json_pack("{s:s,s:s}", "label", i->position[0], "text", buf_str(&b64)));
 }
 
 static enum exit_code hsm_list(struct invocation *i)
@@ -167,12 +136,12 @@ static enum exit_code hsm_list(struct invocation *i)
 	static const struct column columns[] = { { "label", "LABEL" }, { "algorithm", "ALGORITHM" }, { "id", "ID" },
 		                                 { "extractable", "EXTRACTABLE" }, { "local", "MADE HERE" } };
 
-	return table(i, "hsm.list", "keys", columns, COUNT_OF(columns), json_object());
+	return show_table(i, "hsm.list", "keys", columns, COUNT_OF(columns), json_object());
 }
 
 static enum exit_code hsm_test(struct invocation *i)
 {
-	return object(i, "hsm.test", json_object());
+	return show_object(i, "hsm.test", json_object());
 }
 
 static enum exit_code audit_show(struct invocation *i)

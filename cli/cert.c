@@ -58,8 +58,7 @@ static enum exit_code cert_list(struct invocation *i)
 	static const struct column columns[] = { { "serial", "SERIAL" },     { "ca", "CA" },         { "device", "DEVICE" },
 		                                 { "subject", "SUBJECT" },   { "profile", "PROFILE" }, { "not_after", "EXPIRES" },
 		                                 { "status", "STATUS" } };
-	json_t *args = json_object(), *doc;
-	enum exit_code code;
+	json_t *args = json_object();
 
 	arg_text(i, args, "ca");
 	arg_text(i, args, "profile");
@@ -70,15 +69,7 @@ static enum exit_code cert_list(struct invocation *i)
 		json_decref(args);
 		return EXIT_USAGE;
 	}
-	code = ask_all(i, "cert.list", args, "certificates", &doc);
-	if (code != EXIT_DONE)
-		return code;
-	if (i->json)
-		print_json(doc);
-	else
-		print_table(json_object_get(doc, "certificates"), columns, COUNT_OF(columns));
-	json_decref(doc);
-	return EXIT_DONE;
+	return show_table(i, "cert.list", "certificates", columns, COUNT_OF(columns), args);
 }
 
 static bool put_pem(json_t *row, struct buf *pem)

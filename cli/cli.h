@@ -67,6 +67,10 @@ struct column {
 void print_table(json_t *rows, const struct column *columns, size_t n);
 /* "name: value" lines. */
 void print_object(json_t *row);
+/* Asks and shows: a table of the rows of `list`, or one object; JSON when that was asked for. args is taken over. */
+enum exit_code show_table(const struct invocation *i, const char *verb, const char *list, const struct column *columns, size_t n,
+                          json_t *args);
+enum exit_code show_object(const struct invocation *i, const char *verb, json_t *args);
 const char *member(json_t *row, const char *name); /* text of a member, "" when it is none */
 
 /* Options to arguments. Durations become microseconds; false: said on standard error. */

@@ -71,47 +71,23 @@ static enum exit_code device_list(struct invocation *i)
 {
 	static const struct column columns[] = { { "name", "NAME" }, { "profile", "PROFILE" }, { "enabled", "ENABLED" },
 		                                 { "owner", "OWNER" }, { "ward", "WARD" }, { "created", "CREATED" } };
-	json_t *doc;
-	enum exit_code code = ask_all(i, "device.list", json_object(), "devices", &doc);
 
-	if (code != EXIT_DONE)
-		return code;
-	if (i->json)
-		print_json(doc);
-	else
-		print_table(json_object_get(doc, "devices"), columns, COUNT_OF(columns));
-	json_decref(doc);
-	return EXIT_DONE;
-}
-
-static enum exit_code one(struct invocation *i, const char *verb, json_t *args)
-{
-	json_t *doc;
-	enum exit_code code = ask(i, verb, args, &doc);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (i->json)
-		print_json(doc);
-	else
-		print_object(doc);
-	json_decref(doc);
-	return EXIT_DONE;
+	return show_table(i, "device.list", "devices", columns, COUNT_OF(columns), json_object());
 }
 
 static enum exit_code device_show(struct invocation *i)
 {
-	return one(i, "device.show", json_pack("{s:s}", "name", i->position[0]));
+	return show_object(i, "device.show", json_pack("{s:s}", "name", i->position[0]));
 }
 
 static enum exit_code device_disable(struct invocation *i)
 {
-	return one(i, "device.disable", json_pack("{s:s,s:b}", "name", i->position[0], "revoke", has_option(i, "revoke")));
+	return show_object(i, "device.disable", json_pack("{s:s,s:b}", "name", i->position[0], "revoke", has_option(i, "revoke")));
 }
 
 static enum exit_code device_enable(struct invocation *i)
 {
-	return one(i, "device.enable", json_pack("{s:s}", "name", i->position[0]));
+	return show_object(i, "device.enable", json_pack("{s:s}", "name", i->position[0]));
 }
 
 #define USES { "uses", "N", "enrolments that the password is good for (1)", false }

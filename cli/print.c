@@ -79,3 +79,34 @@ void print_object(json_t *row)
 			printf("%-*s  %s\n", (int)widest, name, text);
 	}
 }
+
+enum exit_code show_table(const struct invocation *i, const char *verb, const char *list, const struct column *columns, size_t n,
+                          json_t *args)
+{
+	json_t *doc;
+	enum exit_code code = ask_all(i, verb, args, list, &doc);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (i->json)
+		print_json(doc);
+	else
+		print_table(json_object_get(doc, list), columns, n);
+	json_decref(doc);
+	return EXIT_DONE;
+}
+
+enum exit_code show_object(const struct invocation *i, const char *verb, json_t *args)
+{
+	json_t *doc;
+	enum exit_code code = ask(i, verb, args, &doc);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (i->json)
+		print_json(doc);
+	else
+		print_object(doc);
+	json_decref(doc);
+	return EXIT_DONE;
+}

@@ -262,7 +262,7 @@ static bool signed_answer(struct va *va, const struct request *in, const struct 
 		response_header(out, "Cache-Control", "no-store");
 		return false;
 	}
-	if (a->got && !ca_failure_get(a->body, &e))
+	if (a->got && !failure_get(a->body, &e))
 		e.kind = ERR_INTERNAL;
 	give_error(out, e.kind == ERR_BUSY || e.kind == ERR_TIMEOUT || e.kind == ERR_NOT_FOUND ? TRY_LATER : INTERNAL);
 	return false;

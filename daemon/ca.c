@@ -63,27 +63,11 @@ static void open_token(struct hsm **hsm)
 		role_fail(&e);
 }
 
-/* True: asked to stop. */
-static bool take_control(void)
+static void on_control(void *arg, const struct control *c)
 {
-	struct control c;
-
-	for (;;) {
-		switch (control_recv(CONTROL_FD, &c)) {
-		case CONTROL_EMPTY:
-			return false;
-		case CONTROL_CLOSED:
-			return true;
-		case CONTROL_GOT:
-			break;
-		}
-		if (c.op == CONTROL_STOP)
-			return true;
-		if (c.op == CONTROL_RELOAD)
-			(void)role_reload(&role);
-		if (c.op == CONTROL_CHANNEL)
-			port_adopt(&port[strcmp(c.name, "va") == 0 ? CA_PORT_VA : CA_PORT_RA], c.fd, role.name);
-	}
+	(void)arg;
+	if (c->op == CONTROL_CHANNEL)
+		port_adopt(&port[strcmp(c->name, "va") == 0 ? CA_PORT_VA : CA_PORT_RA], c->fd, role.name);
 }
 
 static void take_frames(struct ca *ca, enum ca_port from, struct buf *scratch)
@@ -115,7 +99,7 @@ static void serve(struct ca *ca)
 		for (int i = 0; i < CA_PORT_COUNT; i++)
 			fd[1 + i] = (struct pollfd){ .fd = port[i].fd, .events = POLLIN };
 		(void)poll(fd, 1 + CA_PORT_COUNT, 1000);
-		if (fd[0].revents != 0 && take_control())
+		if (fd[0].revents != 0 && role_take_control(&role, on_control, NULL))
 			return;
 		for (int i = 0; i < CA_PORT_COUNT; i++)
 			take_frames(ca, (enum ca_port)i, &scratch);

@@ -80,37 +80,18 @@ static void start_web(const struct route *routes, size_t n, struct tls_key *key)
 	listener = -1;
 }
 
-/* True: asked to stop. */
-static bool take_control(void)
+static void on_control(void *arg, const struct control *c)
 {
-	struct control c;
-
-	for (;;) {
-		switch (control_recv(CONTROL_FD, &c)) {
-		case CONTROL_EMPTY:
-			return false;
-		case CONTROL_CLOSED:
-			return true;
-		case CONTROL_GOT:
-			break;
-		}
-		if (c.op == CONTROL_STOP)
-			return true;
-		if (c.op == CONTROL_RELOAD)
-			(void)role_reload(&role);
-		if (c.op == CONTROL_CHANNEL)
-			caller_channel(ra, c.fd);
-		if (c.op == CONTROL_LISTEN)
-			listener = c.fd;
-	}
+	(void)arg;
+	if (c->op == CONTROL_CHANNEL)
+		caller_channel(ra, c->fd);
+	if (c->op == CONTROL_LISTEN)
+		listener = c->fd;
 }
 
 static bool wait_control(int ms)
 {
-	struct pollfd p = { .fd = CONTROL_FD, .events = POLLIN };
-
-	(void)poll(&p, 1, ms);
-	return p.revents != 0 && take_control();
+	return role_wait_control(&role, ms, on_control, NULL);
 }
 
 /* The key that DIR/tls holds, or a new one; NULL while ra can't certify one yet. */

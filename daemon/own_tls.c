@@ -92,7 +92,7 @@ static bool ask(struct own_tls *t, const struct buf *csr, struct buf *reply, str
 	                                         .deadline = clock_mono() + 20 * US_PER_SECOND }, &type, reply, e))
 		return false;
 	if (type != RA_OK) {
-		if (!ra_failure_get(span_of(reply), e))
+		if (!failure_get(span_of(reply), e))
 			return err_set(e, ERR_INTERNAL, "malformed answer from ra");
 		return false;
 	}

@@ -34,31 +34,17 @@ static enum ra_port port_of(const char *name)
 	return RA_PORT_COUNT;
 }
 
-/* True: asked to stop. */
-static bool take_control(struct ra *ra)
+static void on_control(void *arg, const struct control *c)
 {
-	struct control c;
-	enum ra_port p;
+	struct ra *ra = arg;
+	enum ra_port p = port_of(c->name);
 
-	for (;;) {
-		switch (control_recv(CONTROL_FD, &c)) {
-		case CONTROL_EMPTY:
-			return false;
-		case CONTROL_CLOSED:
-			return true;
-		case CONTROL_GOT:
-			break;
-		}
-		if (c.op == CONTROL_STOP)
-			return true;
-		if (c.op == CONTROL_RELOAD && role_reload(&role))
-			ra_reload(ra, &role.config, clock_now());
-		p = port_of(c.name);
-		if (c.op == CONTROL_CHANNEL && p != RA_PORT_COUNT) {
-			if (port[p].greeted)
-				ra_peer(ra, p, false, clock_now(), clock_mono());
-			port_adopt(&port[p], c.fd, role.name);
-		}
+	if (c->op == CONTROL_RELOAD)
+		ra_reload(ra, &role.config, clock_now());
+	if (c->op == CONTROL_CHANNEL && p != RA_PORT_COUNT) {
+		if (port[p].greeted)
+			ra_peer(ra, p, false, clock_now(), clock_mono());
+		port_adopt(&port[p], c->fd, role.name);
 	}
 }
 
@@ -102,7 +88,7 @@ static void serve(struct ra *ra)
 
 	for (;;) {
 		wait_for_work(next, &control);
-		if (control && take_control(ra) && stop_by == 0)
+		if (control && role_take_control(&role, on_control, ra) && stop_by == 0)
 			stop_by = clock_mono() + 10 * US_PER_SECOND;
 		for (int i = 0; i < RA_PORT_COUNT; i++)
 			take_frames(ra, (enum ra_port)i, &scratch);

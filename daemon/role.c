@@ -178,3 +178,31 @@ enum port_event port_recv(struct port *p, struct buf *scratch, struct frame *f)
 	p->greeted = true;
 	return PORT_UP;
 }
+
+bool role_take_control(struct role *r, role_control *other, void *arg)
+{
+	struct control c;
+
+	for (;;) {
+		switch (control_recv(CONTROL_FD, &c)) {
+		case CONTROL_EMPTY:
+			return false;
+		case CONTROL_CLOSED:
+			return true;
+		case CONTROL_GOT:
+			break;
+		}
+		if (c.op == CONTROL_STOP)
+			return true;
+		if (c.op != CONTROL_RELOAD || role_reload(r))
+			other(arg, &c);
+	}
+}
+
+bool role_wait_control(struct role *r, int ms, role_control *other, void *arg)
+{
+	struct pollfd p = { .fd = CONTROL_FD, .events = POLLIN };
+
+	(void)poll(&p, 1, ms);
+	return p.revents != 0 && role_take_control(r, other, arg);
+}

@@ -22,6 +22,12 @@ struct role {
 void role_begin(struct role *r, const char *name, int argc, char **argv);
 /* Again on reload: false and the old one stays when there are mistakes (logged). */
 bool role_reload(struct role *r);
+/* Takes what the parent has said: reload, then other(arg, message) for channels and listeners; after a reload that went
+ * well also other(arg, message) with CONTROL_RELOAD. True: asked to stop. */
+typedef void role_control(void *arg, const struct control *c);
+bool role_take_control(struct role *r, role_control *other, void *arg);
+/* The same after waiting at most ms for something to come. */
+bool role_wait_control(struct role *r, int ms, role_control *other, void *arg);
 void role_ready(void);   /* tells the parent, once */
 /* Ends the role with the reason in the log. */
 void role_fail(const struct err *e) __attribute__((noreturn));

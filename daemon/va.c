@@ -17,37 +17,18 @@ static struct role role;
 static struct caller *ra, *ca;
 static int listener = -1;
 
-/* True: asked to stop. */
-static bool take_control(void)
+static void on_control(void *arg, const struct control *c)
 {
-	struct control c;
-
-	for (;;) {
-		switch (control_recv(CONTROL_FD, &c)) {
-		case CONTROL_EMPTY:
-			return false;
-		case CONTROL_CLOSED:
-			return true;
-		case CONTROL_GOT:
-			break;
-		}
-		if (c.op == CONTROL_STOP)
-			return true;
-		if (c.op == CONTROL_RELOAD)
-			(void)role_reload(&role);
-		if (c.op == CONTROL_CHANNEL)
-			caller_channel(strcmp(c.name, "ca") == 0 ? ca : ra, c.fd);
-		if (c.op == CONTROL_LISTEN)
-			listener = c.fd;
-	}
+	(void)arg;
+	if (c->op == CONTROL_CHANNEL)
+		caller_channel(strcmp(c->name, "ca") == 0 ? ca : ra, c->fd);
+	if (c->op == CONTROL_LISTEN)
+		listener = c->fd;
 }
 
 static bool wait_control(int ms)
 {
-	struct pollfd p = { .fd = CONTROL_FD, .events = POLLIN };
-
-	(void)poll(&p, 1, ms);
-	return p.revents != 0 && take_control();
+	return role_wait_control(&role, ms, on_control, NULL);
 }
 
 static struct web *start_web(struct va *va)

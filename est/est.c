@@ -387,7 +387,7 @@ static bool format(void *ctx, const struct request *in, const struct answer *a, 
 		return false;
 	}
 	/* An answer that is neither is ra's fault, never the client's. */
-	if (a->got && (a->type != RA_FAILED || !ra_failure_get(a->body, &e)))
+	if (a->got && (a->type != RA_FAILED || !failure_get(a->body, &e)))
 		err_set(&e, ERR_INTERNAL, "internal error");
 	refuse(in, out, &e);
 	return false;

@@ -44,4 +44,9 @@ const char *build_id(void);
 MUST_USE bool channel_hello(int fd, const char *role, struct err *e);
 MUST_USE bool hello_check(const struct frame *f, char role[16], struct err *e);
 
+/* A refusal in a frame: kind, retry_after (s) and the text that the other side may be told. Every door's FAILED answer. */
+void failure_put(struct buf *b, const struct err *e);
+/* Turns the body into *e; false when it is malformed (then ERR_INTERNAL). */
+MUST_USE bool failure_get(struct span body, struct err *e);
+
 #endif

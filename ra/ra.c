@@ -180,7 +180,7 @@ void answer_error(struct ra *ra, enum ra_port port, uint64_t client, const struc
 		                                                                   : "internal error; the log says more");
 		shown.retry_after = 5;
 	}
-	ra_failure_put(&body, &shown);
+	failure_put(&body, &shown);
 	answer(ra, port, client, RA_FAILED, span_of(&body));
 }
 
@@ -233,7 +233,7 @@ void ra_feed(struct ra *ra, enum ra_port port, const struct frame *f, int64_t mo
 
 		err_set(&e, ERR_BUSY, "too many requests are under way; try again in a moment");
 		e.retry_after = 2;
-		ra_failure_put(&body, &e);
+		failure_put(&body, &e);
 		(void)ra->c.send(ra->c.arg, port, &(struct frame){ .type = RA_FAILED, .id = f->id, .body = span_of(&body) });
 		return;
 	}
@@ -255,7 +255,7 @@ static void from_ca(struct ra *ra, const struct in *in)
 
 	if (w == NULL)
 		return; /* of an earlier life, or given up */
-	if (!good && !ca_failure_get(in->f.body, &why))
+	if (!good && !failure_get(in->f.body, &why))
 		err_set(&why, ERR_INTERNAL, "malformed answer from ca");
 	switch (w->kind) {
 	case WORK_LEAF:
@@ -423,7 +423,7 @@ static void flush(struct ra *ra)
 
 			err_set(&e, ERR_BUSY, "the signer is busy or restarting");
 			e.retry_after = 1;
-			ca_failure_put(&body, &e);
+			failure_put(&body, &e);
 			ra_feed(ra, RA_PORT_CA, &(struct frame){ .type = CA_FAILED, .id = o->f.id, .body = span_of(&body) }, ra->mono);
 		}
 	}
@@ -518,7 +518,7 @@ void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mon
 
 		/* Their intents are closed in the next turn, in its transaction. */
 		err_set(&e, ERR_TIMEOUT, "the signer has restarted");
-		ca_failure_put(&body, &e);
+		failure_put(&body, &e);
 		lost.body = span_of(&body);
 		for (size_t i = 0; i < RA_OUTSTANDING; i++)
 			if (ra->work[i].kind != WORK_NONE && !(ra->work[i].leaf != NULL && ra->work[i].leaf->waiting)) {

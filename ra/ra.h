@@ -14,7 +14,7 @@ enum ra_port { RA_PORT_ENROLL, RA_PORT_OFFICER, RA_PORT_CA, RA_PORT_VA, RA_PORT_
 
 enum ra_op { /* frame types */
 	RA_OK = 32,        /* answer; body as the request says */
-	RA_FAILED,         /* answer: ra_failure */
+	RA_FAILED,         /* answer: failure */
 	RA_HEALTH,         /* ask (either front): empty; answer: ra_health */
 	RA_TRUST,          /* ask (enroll): empty; answer: ra_trust; also told with id 0 whenever it changes */
 	RA_ENROLL,         /* ask (enroll): ra_enroll; answer: ra_enrolled */
@@ -24,14 +24,6 @@ enum ra_op { /* frame types */
 	RA_OFFICER,        /* ask (officer): ra_officer; answer: ra_rows */
 	RA_OP_COUNT
 };
-
-struct ra_failure { /* what a client may be told; internals stay in ra's log */
-	enum err_kind kind;
-	uint32_t retry_after;
-	char text[512];
-};
-void ra_failure_put(struct buf *b, const struct err *e);
-MUST_USE bool ra_failure_get(struct span body, struct err *e);
 
 struct ra_source {
 	char address[46];

@@ -39,7 +39,7 @@ static void peer_fail(struct peer *p, uint16_t type, uint64_t id)
 	struct err e;
 
 	err_set(&e, p->fails, "told to fail");
-	ca_failure_put(&body, &e);
+	failure_put(&body, &e);
 	peer_send(p, type, id, span_of(&body));
 }
 

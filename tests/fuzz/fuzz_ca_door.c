@@ -56,9 +56,9 @@ static bool read_and_write(uint8_t which, struct span body, struct buf *out)
 		profile_put(out, &u.profile);
 		return true;
 	default:
-		if (!ca_failure_get(body, &e))
+		if (!failure_get(body, &e))
 			return false;
-		ca_failure_put(out, &e);
+		failure_put(out, &e);
 		return true;
 	}
 }

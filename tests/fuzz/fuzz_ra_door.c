@@ -38,9 +38,9 @@ static bool read_and_write(uint8_t which, struct span body, struct buf *out)
 	PAIR(5, officer);
 	PAIR(6, rows);
 	default:
-		if (!ra_failure_get(body, &e))
+		if (!failure_get(body, &e))
 			return false;
-		ra_failure_put(out, &e);
+		failure_put(out, &e);
 		return true;
 	}
 }

@@ -281,7 +281,7 @@ static enum err_kind kind_of(const struct message *m)
 
 	if (m->f.type == RA_OK)
 		return ERR_NONE;
-	CU_ASSERT_TRUE(ra_failure_get(m->f.body, &e));
+	CU_ASSERT_TRUE(failure_get(m->f.body, &e));
 	return e.kind;
 }
 

@@ -296,7 +296,7 @@ static void test_failures_of_ra__EST_27(void)
 		run(&f);
 		(void)!err_set(&e, t[i].kind, "the reason");
 		e.retry_after = t[i].status == 503 || t[i].status == 429 ? 7 : 0;
-		ra_failure_put(&body, &e);
+		failure_put(&body, &e);
 		a.body = span_of(&body);
 		CU_ASSERT_FALSE(est_head()->format(f.est, &f.q, &a, &f.ask, &f.r));
 		CU_ASSERT_EQUAL(f.r.status, t[i].status);

@@ -70,7 +70,7 @@ static bool ask_port(enum ca_port port, uint16_t type, const struct buf *body, s
 	pthread_mutex_unlock(&lock);
 	if (reply_type == CA_OK)
 		return true;
-	CU_ASSERT_TRUE(ca_failure_get(span_of(&reply_body), e));
+	CU_ASSERT_TRUE(failure_get(span_of(&reply_body), e));
 	return false;
 }
 
