@@ -229,15 +229,17 @@ static void fingerprint(const char *dir, char out[65])
 /* SoftHSM's configuration names the token's folder: from now on without the suffix under which it was built. */
 static void aim_token(const char *fresh)
 {
-	AUTO_FREE char *path = mem_printf("%s/softhsm2.conf", fresh);
+	AUTO_FREE char *path = mem_printf("%s/softhsm2.conf", fresh), *apart = mem_printf("%s/ca/softhsm2.conf", fresh);
 	const char *suffix = strrchr(fresh, '.');
 	AUTO_BUF text = { 0 };
 	char *at;
 
-	if (!file_read(&text, path, 4 * PATH_MAX, NULL) || (at = strstr((char *)buf_str(&text), suffix)) == NULL)
+	if ((!file_read(&text, apart, 4 * PATH_MAX, NULL) && !file_read(&text, path, 4 * PATH_MAX, NULL)) ||
+	    (at = strstr((char *)buf_str(&text), suffix)) == NULL)
 		return; /* another module */
 	memmove(at, at + strlen(suffix), strlen(at + strlen(suffix)) + 1);
 	(void)file_write_atomic(path, text.p, text.n - strlen(suffix), 0644, NULL); /* ca writes it anew if need be */
+	(void)unlink(apart);
 }
 
 static enum exit_code init_done(const struct invocation *i)

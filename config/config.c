@@ -34,6 +34,7 @@ static const struct key {
 	{ "hsm.token", K_TEXT, "caduceus", "Label of the token, or a PKCS#11 URI (RFC 7512)", FIELD(hsm_token), 1, 0, NULL },
 	{ "hsm.pin", K_PIN, "file:hsm.pin", "file:PATH (mode 0600), credential:NAME (systemd), prompt:", FIELD(hsm_pin), 0, 0, NULL },
 	{ "hsm.sessions", K_NUMBER, "0", "Sessions at once; 0: cores for the embedded token, 16 for others", FIELD(hsm_sessions), 0, 1024, NULL },
+	{ "hsm.paths", K_TEXT, "none", "What an external module may read and write: folders or files with blanks between, or none", FIELD(hsm_paths), 1, 0, NULL },
 	{ "database", K_DATABASE, "sqlite:caduceus.db", "sqlite:PATH", FIELD(database), 0, 0, NULL },
 	{ "est.default_profile", K_NAME, "device", "What `device add` takes without --profile", FIELD(est_default_profile), 1, 31, NULL },
 	{ "est.max_body", K_NUMBER, "65536", "Largest request in octets", FIELD(est_max_body), 4096, 1048576, NULL },

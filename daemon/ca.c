@@ -13,6 +13,7 @@
 #include <string.h>
 
 static struct role role;
+static struct hsm *hsm;
 static struct port port[CA_PORT_COUNT];
 
 static bool pin(void *arg, char *out, size_t cap, struct err *e)
@@ -44,7 +45,7 @@ static bool make_token(struct err *e)
 	return made;
 }
 
-static void open_token(struct hsm **hsm)
+static void open_token(void)
 {
 	bool embedded = strcmp(role.config.hsm_module, "embedded") == 0;
 	const struct hsm_config c = {
@@ -59,13 +60,18 @@ static void open_token(struct hsm **hsm)
 
 	if (role.provision && embedded && !make_token(&e) && e.kind != ERR_EXISTS)
 		role_fail(&e);
-	if (!hsm_open(hsm, &c, &e))
+	if (!hsm_open(&hsm, &c, &e))
 		role_fail(&e);
 }
 
 static void on_control(void *arg, const struct control *c)
 {
+	struct err e = { 0 };
+
 	(void)arg;
+	/* A person has acted: another PIN, perhaps, in a file that this process may not open. A new one may. */
+	if (c->op == CONTROL_RELOAD && !hsm_health(hsm, &e))
+		role_fail(&e);
 	if (c->op == CONTROL_CHANNEL)
 		port_adopt(&port[strcmp(c->name, "va") == 0 ? CA_PORT_VA : CA_PORT_RA], c->fd, role.name);
 }
@@ -106,20 +112,44 @@ static void serve(struct ca *ca)
 	}
 }
 
+/* The embedded token needs its folder and no socket at all; another module what it was made for: the declared paths, and
+ * the network. */
+static void confine(void)
+{
+	bool embedded = strcmp(role.config.hsm_module, "embedded") == 0;
+	AUTO_FREE char *token = mem_printf("%s/token", role.dir), *own = mem_printf("%s/ca", role.dir),
+	               *conf = mem_printf("%s/softhsm2.conf", role.dir), *lock = mem_printf("%s/run/hsm.lock", role.dir),
+	               *pin_file = pin_path(role.config.hsm_pin, role.dir);
+	struct sandbox s = { .path = { { own, true }, { lock, true }, { conf, false } }, .connects = !embedded };
+	size_t n = 3;
+	AUTO_FREE char *declared = mem_text(role.config.hsm_paths);
+
+	if (pin_file != NULL)
+		s.path[n++] = (struct sandbox_path){ pin_file, false };
+	if (embedded)
+		s.path[n++] = (struct sandbox_path){ token, true };
+	for (char *rest = declared, *p; !embedded && (p = strsep(&rest, " ,")) != NULL && n < SANDBOX_PATH_MAX - 1;)
+		if (*p != 0)
+			s.path[n++] = (struct sandbox_path){ p, true };
+	role_confine(&s);
+}
+
 int main(int argc, char **argv)
 {
-	AUTO_STRUCT(hsm) *hsm = NULL;
 	AUTO_STRUCT(ca) *ca = NULL;
 	struct err e;
 
 	role_begin(&role, "ca", argc, argv);
 	for (int i = 0; i < CA_PORT_COUNT; i++)
 		port_init(&port[i]);
-	open_token(&hsm);
+	open_token();
+	confine();
 	if (!ca_open(&ca, &(struct ca_config){ .dir = role.dir, .provision = role.provision, .hsm = hsm,
 	                                       .reply = reply, .now = clock_now }, &e))
 		role_fail(&e);
 	role_ready();
 	serve(ca);
+	ca_close(TAKE(ca));
+	hsm_close(hsm);
 	return 0;
 }

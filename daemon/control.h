@@ -14,9 +14,10 @@ enum { CONTROL_FD = 3, CONTROL_NAME_MAX = 32 };
 enum control_op {
 	CONTROL_CHANNEL = 1, /* to the role: name of the neighbour, with its end of a channel */
 	CONTROL_LISTEN,      /* to the role: name of the listener, with the socket */
-	CONTROL_RELOAD,      /* to the role: read the configuration again */
+	CONTROL_RELOAD,      /* to the role: read the configuration again, from the file that comes with it */
 	CONTROL_STOP,        /* to the role: drain, then exit 0 */
-	CONTROL_READY,       /* from the role: it answers now (provisioning: its part is done) */
+	CONTROL_READY,       /* from the role: it answers now (provisioning: its part is done); name: its sandbox's layers */
+	CONTROL_LAYERS,      /* to ra: "ROLE LAYERS", for `status` */
 };
 
 struct control {

@@ -170,6 +170,9 @@ int main(int argc, char **argv)
 	officers = role.option != NULL && strcmp(role.option, "--officers") == 0;
 	if (officers)
 		log_open(role.name = "officers", role.config.log_level);
+	AUTO_FREE char *tls = mem_printf("%s/tls", role.dir);
+
+	role_confine(&(struct sandbox){ .path = { { officers ? NULL : tls, true } }, .accepts = true });
 	if (!officers)
 		est = est_new();
 	ra = caller_new(role.name, notice, up, NULL);

@@ -8,6 +8,8 @@
 #include "daemon/control.h"
 #include "daemon/links.h"
 #include "daemon/listen.h"
+#include "daemon/owners.h"
+#include "daemon/pin.h"
 #include "ipc/frame.h"
 
 #include <errno.h>
@@ -16,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -40,11 +43,14 @@ struct child {
 	bool ready, ever_ready, stopping;
 	int64_t started, next_start; /* mono us */
 	unsigned failures;
+	char layers[CONTROL_NAME_MAX]; /* of its sandbox, a letter each */
 };
 
 struct parent {
 	const struct parent_options *o;
 	struct config config;
+	struct owners owners;
+	pid_t self;
 	struct child child[ROLE_COUNT];
 	int listener[ROLE_COUNT]; /* -1 none */
 	int signals, lock;
@@ -75,17 +81,34 @@ static bool takes_part(const struct parent *p, enum role_id r)
 	return !p->o->provision || role_table[r].provision;
 }
 
+/* In the child: systemd's credentials are root's; ca, which is not, gets this one open. */
+static void hand_credential(const struct parent *p)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	AUTO_FREE char *path = NULL;
+	char text[16];
+	int fd;
+
+	if (!p->owners.apart || dir == NULL || strncmp(p->config.hsm_pin, "credential:", 11) != 0)
+		return;
+	path = mem_printf("%s/%s", dir, p->config.hsm_pin + 11);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return; /* ca says so */
+	snprintf(text, sizeof text, "%d", fd);
+	setenv(PIN_FD_VARIABLE, text, 1);
+}
+
 /* In the child: only the standard descriptors and the control socket stay open. */
 static void become_role(const struct parent *p, enum role_id r, int control)
 {
+	int program;
+
 	const char *argv[5] = { NULL };
 	char path[PATH_MAX], name[64];
 	sigset_t none;
 	int null, n = 0;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() == 1)
-		_exit(1);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
@@ -94,6 +117,9 @@ static void become_role(const struct parent *p, enum role_id r, int control)
 		_exit(127);
 	close_range(CONTROL_FD + 1, ~0U, 0);
 	dup2(2, 1);
+	if (r == ROLE_CA)
+		hand_credential(p);
+	program = open(path, O_PATH | O_CLOEXEC);
 	snprintf(name, sizeof name, "caduceus-%s", role_table[r].program);
 	argv[n++] = name;
 	argv[n++] = p->o->dir;
@@ -101,7 +127,14 @@ static void become_role(const struct parent *p, enum role_id r, int control)
 		argv[n++] = role_table[r].argument;
 	if (p->o->provision)
 		argv[n++] = "--provision";
-	execv(path, (char *const *)argv);
+	if (!owners_become(&p->owners, r))
+		_exit(126);
+	/* Behind the change of uid, which forgets it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != p->self)
+		_exit(1);
+	execveat(program, "", (char *const *)argv, environ, AT_EMPTY_PATH);
+	fprintf(stderr, "caduceus: %s can't be executed by its user: %s\n", path, strerror(errno));
 	_exit(127);
 }
 
@@ -308,6 +341,8 @@ static void restart_due(struct parent *p)
 
 static void reload(struct parent *p)
 {
+	AUTO_FREE char *path = NULL;
+	AUTO_FD int fd = -1;
 	AUTO_BUF mistakes = { 0 };
 	AUTO_FREE struct config *next = mem_new(sizeof *next);
 
@@ -315,12 +350,14 @@ static void reload(struct parent *p)
 		log_event(LOG_LEVEL_ERROR, "configuration not reloaded, the old one stays", "why", buf_str(&mistakes), NULL);
 		return;
 	}
+	path = mem_printf("%s/caduceus.yaml", p->o->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	p->config = *next;
 	log_set_level(next->log_level);
 	log_set_json(next->log_json);
 	for (int r = 0; r < ROLE_COUNT; r++)
 		if (p->child[r].pid != 0)
-			(void)!control_send(p->child[r].control, CONTROL_RELOAD, "", -1, NULL);
+			(void)!control_send(p->child[r].control, CONTROL_RELOAD, "", fd, NULL);
 	log_event(LOG_LEVEL_INFO, "configuration reloaded", NULL);
 }
 
@@ -338,6 +375,23 @@ static void take_signals(struct parent *p)
 	}
 }
 
+static void tell_layers_of(struct parent *p, enum role_id r)
+{
+	char text[CONTROL_NAME_MAX];
+
+	snprintf(text, sizeof text, "%s %.20s", role_table[r].name, p->child[r].layers);
+	if (p->child[ROLE_RA].pid != 0 && p->child[r].ready)
+		(void)!control_send(p->child[ROLE_RA].control, CONTROL_LAYERS, text, -1, NULL);
+}
+
+/* `status` is ra's answer: it hears of everybody, and after a restart of all. */
+static void tell_layers(struct parent *p, enum role_id changed)
+{
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (r == (int)changed || changed == ROLE_RA)
+			tell_layers_of(p, (enum role_id)r);
+}
+
 static void hear(struct parent *p, enum role_id r)
 {
 	struct control c;
@@ -348,7 +402,9 @@ static void hear(struct parent *p, enum role_id r)
 		if (c.op == CONTROL_READY && !p->child[r].ready) {
 			p->child[r].ready = true;
 			p->child[r].ever_ready = true;
-			log_event(LOG_LEVEL_DEBUG, "role ready", "which", role_table[r].name, NULL);
+			memcpy(p->child[r].layers, c.name, sizeof p->child[r].layers);
+			log_event(LOG_LEVEL_DEBUG, "role ready", "which", role_table[r].name, "sandbox", c.name, NULL);
+			tell_layers(p, r);
 		}
 	}
 }
@@ -427,7 +483,10 @@ static int begin(struct parent *p, struct err *e)
 	rc = lock_instance(p, e);
 	if (rc != 0)
 		return rc;
-	return open_listeners(p, e) && start_all(p, e) ? 0 : 1;
+	owners_find(&p->owners);
+	if (!p->owners.apart && !p->o->provision)
+		log_event(LOG_LEVEL_WARN, "the roles share one uid", "why", p->owners.why_not, NULL);
+	return owners_apply(&p->owners, &p->config, e) && open_listeners(p, e) && start_all(p, e) ? 0 : 1;
 }
 
 int parent_serve(const struct parent_options *o)
@@ -437,6 +496,7 @@ int parent_serve(const struct parent_options *o)
 	int rc;
 
 	p->o = o;
+	p->self = getpid();
 	p->lock = p->signals = -1;
 	umask(0027);
 	for (int r = 0; r < ROLE_COUNT; r++)

@@ -39,8 +39,11 @@ static bool from_file(const char *path, char *out, size_t cap, struct err *e)
 
 static bool from_credential(const char *name, char *out, size_t cap, struct err *e)
 {
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	const char *dir = getenv("CREDENTIALS_DIRECTORY"), *given = getenv(PIN_FD_VARIABLE);
 	AUTO_FREE char *path = NULL;
+
+	if (given != NULL && lseek(atoi(given), 0, SEEK_SET) == 0)
+		return read_line(atoi(given), name, out, cap, e);
 
 	if (dir == NULL)
 		return err_set(e, ERR_CONFIG,
@@ -76,10 +79,17 @@ static bool from_terminal(char *out, size_t cap, struct err *e)
 	return read;
 }
 
+char *pin_path(const char *source, const char *dir)
+{
+	if (strncmp(source, "file:", 5) != 0)
+		return NULL;
+	return source[5] == '/' ? mem_text(source + 5) : mem_printf("%s/%s", dir, source + 5);
+}
+
 bool pin_read(const char *source, const char *dir, char *out, size_t cap, struct err *e)
 {
 	if (strncmp(source, "file:", 5) == 0) {
-		AUTO_FREE char *path = source[5] == '/' ? mem_text(source + 5) : mem_printf("%s/%s", dir, source + 5);
+		AUTO_FREE char *path = pin_path(source, dir);
 
 		return from_file(path, out, cap, e);
 	}

@@ -9,4 +9,10 @@
  * itself. The caller wipes out. */
 MUST_USE bool pin_read(const char *source, const char *dir, char *out, size_t cap, struct err *e);
 
+/* Where a file: source lies, NULL for another one; free. */
+char *pin_path(const char *source, const char *dir);
+
+/* A credential: of systemd belongs to root: the parent opens it for a ca that is not, and says so by this variable. */
+#define PIN_FD_VARIABLE "CADUCEUS_PIN_FD"
+
 #endif

@@ -39,6 +39,8 @@ static void on_control(void *arg, const struct control *c)
 	struct ra *ra = arg;
 	enum ra_port p = port_of(c->name);
 
+	if (c->op == CONTROL_LAYERS)
+		ra_layers(ra, c->name);
 	if (c->op == CONTROL_RELOAD)
 		ra_reload(ra, &role.config, clock_now());
 	if (c->op == CONTROL_CHANNEL && p != RA_PORT_COUNT) {
@@ -111,6 +113,16 @@ static void database_uri(char *out, size_t size)
 		snprintf(out, size, "%s", path);
 }
 
+static void confine(const char *database)
+{
+	AUTO_FREE char *wal = mem_printf("%s-wal", database), *shm = mem_printf("%s-shm", database), *lock = mem_printf("%s.lock", database),
+	               *trust = mem_printf("%s/trust", role.dir), *crl = mem_printf("%s/crl", role.dir),
+	               *profiles = mem_printf("%s/profiles", role.dir);
+
+	role_confine(&(struct sandbox){ .path = { { database, true }, { wal, true }, { shm, true }, { lock, true }, { trust, true },
+	                                          { crl, true }, { profiles, true } } });
+}
+
 int main(int argc, char **argv)
 {
 	AUTO_STRUCT(store) *store = NULL;
@@ -124,8 +136,10 @@ int main(int argc, char **argv)
 		return audit_verify_command(uri, role.option);
 	for (int i = 0; i < RA_PORT_COUNT; i++)
 		port_init(&port[i]);
-	if (!store_open(&store, uri, role.provision, &e) ||
-	    !ra_open(&ra, &(struct ra_config){ .config = &role.config, .dir = role.dir, .store = store,
+	if (!store_open(&store, uri, role.provision, &e))
+		role_fail(&e);
+	confine(uri + strlen("sqlite:"));
+	if (!ra_open(&ra, &(struct ra_config){ .config = &role.config, .dir = role.dir, .store = store,
 	                                       .provision = role.provision, .rnd = rnd_kernel, .send = give },
 	             clock_now(), clock_mono(), &e))
 		role_fail(&e);

@@ -15,6 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { RELOAD_MAX = 65536 };
+
+static char layers[SANDBOX_LAYERS_MAX];
+
 static void usage(const char *name)
 {
 	fprintf(stderr, "%s: started by `caduceus serve`, not by hand\n", name);
@@ -67,19 +71,32 @@ void role_begin(struct role *r, const char *name, int argc, char **argv)
 	log_set_json(r->config.log_json);
 }
 
-bool role_reload(struct role *r)
+bool role_reload(struct role *r, int fd)
 {
 	AUTO_BUF mistakes = { 0 };
+	AUTO_BUF text = { 0 };
 	AUTO_FREE struct config *next = mem_new(sizeof *next);
+	ssize_t n;
 
-	if (!config_load(next, r->dir, &mistakes)) {
-		log_event(LOG_LEVEL_ERROR, "configuration not reloaded", "why", buf_str(&mistakes), NULL);
+	buf_reserve(&text, RELOAD_MAX);
+	n = fd >= 0 ? pread(fd, text.p, RELOAD_MAX, 0) : -1;
+	if (n < 0 || !config_parse(next, "caduceus.yaml", (char *)text.p, (size_t)n, &mistakes)) {
+		log_event(LOG_LEVEL_ERROR, "configuration not reloaded", "why", n < 0 ? "it can't be read" : buf_str(&mistakes), NULL);
 		return false;
 	}
+	memcpy(next->dir, r->config.dir, sizeof next->dir);
 	r->config = *next;
 	log_set_level(r->config.log_level);
 	log_set_json(r->config.log_json);
 	return true;
+}
+
+void role_confine(const struct sandbox *s)
+{
+	struct err e;
+
+	if (!sandbox_enter(s, layers, &e))
+		role_fail(&e);
 }
 
 void role_ready(void)
@@ -87,7 +104,7 @@ void role_ready(void)
 	static bool said;
 
 	if (!said)
-		(void)!control_send(CONTROL_FD, CONTROL_READY, "", -1, NULL);
+		(void)!control_send(CONTROL_FD, CONTROL_READY, layers, -1, NULL);
 	said = true;
 }
 
@@ -194,8 +211,10 @@ bool role_take_control(struct role *r, role_control *other, void *arg)
 		}
 		if (c.op == CONTROL_STOP)
 			return true;
-		if (c.op != CONTROL_RELOAD || role_reload(r))
+		if (c.op != CONTROL_RELOAD || role_reload(r, c.fd))
 			other(arg, &c);
+		if (c.op == CONTROL_RELOAD && c.fd >= 0)
+			close(c.fd);
 	}
 }
 

@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "daemon/control.h"
+#include "daemon/sandbox.h"
 #include "ipc/frame.h"
 
 #include <pthread.h>
@@ -20,15 +21,18 @@ struct role {
 
 /* Reads `DIR [--option] [--provision]` and DIR/caduceus.yaml, opens the log. Exits with a message otherwise. */
 void role_begin(struct role *r, const char *name, int argc, char **argv);
-/* Again on reload: false and the old one stays when there are mistakes (logged). */
-bool role_reload(struct role *r);
+/* Again on reload, from the file that the parent has opened (the sandbox does not let a role open a new one): false and the
+ * old one stays when there are mistakes (logged). */
+bool role_reload(struct role *r, int fd);
 /* Takes what the parent has said: reload, then other(arg, message) for channels and listeners; after a reload that went
  * well also other(arg, message) with CONTROL_RELOAD. True: asked to stop. */
 typedef void role_control(void *arg, const struct control *c);
 bool role_take_control(struct role *r, role_control *other, void *arg);
 /* The same after waiting at most ms for something to come. */
 bool role_wait_control(struct role *r, int ms, role_control *other, void *arg);
-void role_ready(void);   /* tells the parent, once */
+/* Gives up all but these paths and what every role needs; before the first thread. Exits when a layer fails. */
+void role_confine(const struct sandbox *s);
+void role_ready(void);   /* tells the parent, once, and which layers hold */
 /* Ends the role with the reason in the log. */
 void role_fail(const struct err *e) __attribute__((noreturn));
 

@@ -63,6 +63,9 @@ int main(int argc, char **argv)
 	struct va *va;
 
 	role_begin(&role, "va", argc, argv);
+	AUTO_FREE char *crl = mem_printf("%s/crl", role.dir);
+
+	role_confine(&(struct sandbox){ .path = { { crl, false } }, .accepts = true });
 	va = va_new(&(struct va_config){ .dir = role.dir, .now = clock_now });
 	ra = caller_new("va", va_notice, va_up, va);
 	ca = caller_new("va", NULL, NULL, NULL);

@@ -49,9 +49,15 @@ bool hsm_embedded_configure(const char *dir, struct err *e)
 	want = mem_printf("directories.tokendir = %s/token\nobjectstore.backend = file\n"
 	                  "log.level = ERROR\nslots.removable = false\n",
 	                  whole);
-	if (!file_read(&have, path, 2 * PATH_MAX, NULL) || strcmp(buf_str(&have), want) != 0)
-		if (!file_write_atomic(path, want, strlen(want), 0644, e))
-			return false;
+	if (!file_read(&have, path, 2 * PATH_MAX, NULL) || strcmp(buf_str(&have), want) != 0) {
+		/* With a uid of its own ca may not write beside the instance's other files, only in its folder. */
+		if (!file_write_atomic(path, want, strlen(want), 0644, e)) {
+			free(path);
+			path = mem_printf("%s/ca/softhsm2.conf", whole);
+			if (!file_write_atomic(path, want, strlen(want), 0644, e))
+				return false;
+		}
+	}
 	return setenv("SOFTHSM2_CONF", path, 1) == 0 || err_sys(e, ERR_INTERNAL, "SOFTHSM2_CONF");
 }
 

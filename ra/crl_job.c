@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PAGE = 1000, PAGES_A_TURN = 8, ENTRY_MAX = 4 + SERIAL_MAX + 9 };
@@ -56,7 +57,14 @@ static int open_part(const struct ra *ra, const char *suffix)
 {
 	AUTO_FREE char *path = path_of(ra, suffix);
 
-	return open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	/* va, which has another uid, reads it: the umask is for secrets. */
+	if (fd >= 0 && fchmod(fd, 0644) != 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 static void close_parts(struct ra *ra)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void check(struct ra_health *h, const char *name, bool ok, const char *detail)
 {
@@ -60,4 +61,53 @@ void health_request(struct ra *ra, const struct in *in)
 	health_fill(ra, h);
 	ra_health_put(&body, h);
 	answer(ra, in->port, in->f.id, RA_OK, span_of(&body));
+}
+
+/* --- The sandboxes, as the parent tells of them */
+
+static const struct {
+	char letter;
+	const char *words;
+} sandbox_layers[] = { { 'u', "own uid" }, { 'l', "paths" }, { 'n', "network" }, { 'g', "signals" }, { 's', "system calls" } };
+
+void ra_layers(struct ra *ra, const char *text)
+{
+	size_t n = strcspn(text, " ");
+
+	for (size_t i = 0; i < RA_ROLE_MAX; i++) {
+		if (ra->sandbox[i].role[0] != 0 && (strlen(ra->sandbox[i].role) != n || strncmp(ra->sandbox[i].role, text, n) != 0))
+			continue;
+		snprintf(ra->sandbox[i].role, sizeof ra->sandbox[i].role, "%.*s", (int)n, text);
+		snprintf(ra->sandbox[i].layers, sizeof ra->sandbox[i].layers, "%.19s", text[n] == ' ' ? text + n + 1 : "");
+		return;
+	}
+}
+
+/* Which of the layers stand in (or, missing, are absent from) letters. */
+static void words(const char *letters, bool missing, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	for (size_t i = 0; i < COUNT_OF(sandbox_layers); i++)
+		if ((strchr(letters, sandbox_layers[i].letter) == NULL) == missing && n < size)
+			n += (size_t)snprintf(out + n, size - n, "%s%s", n != 0 ? ", " : "", sandbox_layers[i].words);
+}
+
+void sandbox_rows(const struct ra *ra, struct buf *row)
+{
+	char all[400] = "full", name[32], text[128];
+	size_t n = 0;
+
+	for (size_t i = 0; i < RA_ROLE_MAX && ra->sandbox[i].role[0] != 0; i++) {
+		words(ra->sandbox[i].layers, true, text, sizeof text);
+		if (text[0] != 0 && n < sizeof all)
+			n += (size_t)snprintf(all + n, sizeof all - n, "%s%s without %s", n != 0 ? "; " : "degraded: ", ra->sandbox[i].role, text);
+	}
+	record_text(row, "sandbox", ra->sandbox[0].role[0] != 0 ? all : "not told yet");
+	for (size_t i = 0; i < RA_ROLE_MAX && ra->sandbox[i].role[0] != 0; i++) {
+		words(ra->sandbox[i].layers, false, text, sizeof text);
+		snprintf(name, sizeof name, "sandbox_%s", ra->sandbox[i].role);
+		record_text(row, name, text[0] != 0 ? text : "none");
+	}
 }

@@ -12,7 +12,7 @@
 #include "ra/ra.h"
 #include "store/store.h"
 
-enum { RA_OUTSTANDING = 1024, RA_GEN_MAX = 32, RA_PROFILE_MAX = 48, RA_WAIT_MAX = 256 };
+enum { RA_OUTSTANDING = 1024, RA_GEN_MAX = 32, RA_PROFILE_MAX = 48, RA_WAIT_MAX = 256, RA_ROLE_MAX = 8 };
 
 /* A profile in force. */
 struct active {
@@ -153,6 +153,9 @@ struct ra {
 	struct limiter *limiter;
 	bool audit_ok, store_ok;
 	char last_failure[256];
+	struct {
+		char role[12], layers[20];
+	} sandbox[RA_ROLE_MAX];
 };
 
 /* ra.c */
@@ -243,6 +246,8 @@ void wait_for_va(struct ra *ra, uint64_t client, uint64_t seq, const char *name,
 /* health.c */
 void health_request(struct ra *ra, const struct in *in);
 void health_fill(struct ra *ra, struct ra_health *h);
+/* A line a role, and one over all: "full", or what is missing. */
+void sandbox_rows(const struct ra *ra, struct buf *row);
 
 /* officer.c */
 void officer_request(struct ra *ra, const struct in *in);

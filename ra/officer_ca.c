@@ -366,6 +366,7 @@ bool status_verb(struct call *c, struct err *e)
 	record_bool(&row, "healthy", h->ready);
 	for (uint32_t i = 0; i < h->n; i++)
 		record_text(&row, h->check[i].name, h->check[i].ok ? "ok" : h->check[i].detail);
+	sandbox_rows(ra, &row);
 	record_text(&row, "version", CADUCEUS_VERSION);
 	record_text(&row, "instance", store_instance(ra->c.store));
 	record_int(&row, "boot", (int64_t)store_boot(ra->c.store));

@@ -136,6 +136,8 @@ bool ra_busy(const struct ra *ra);          /* something waits for an answer of 
 bool ra_provisioned(const struct ra *ra);   /* authorities, responders, CRLs are all there */
 /* Configuration read again (SIGHUP): borrowed from now on. Profiles are imported from DIR/profiles. */
 void ra_reload(struct ra *ra, const struct config *config, int64_t now);
+/* "ROLE LAYERS" of a role's sandbox, for `status`: u own uid, l paths, n network, g signals, s system calls. */
+void ra_layers(struct ra *ra, const char *text);
 void ra_close(struct ra *ra);
 AUTO_STRUCT_DEFINE(ra, ra_close)
 

@@ -300,14 +300,24 @@ static bool open_db(struct store *s, const char *uri, int flags, struct err *e)
 	return true;
 }
 
+/* The log and its index stay when the last connection closes: ra has no right to make files in the folder, only to
+ * write these. (A new database becomes WAL by way of a journal in memory, for the same reason.) */
+static bool keep_files(struct store *s, struct err *e)
+{
+	int on = 1;
+
+	return sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &on) == SQLITE_OK || sql_fail(s, e, "persistent WAL");
+}
+
 bool store_open(struct store **out, const char *uri, bool create, struct err *e)
 {
 	AUTO_STRUCT(store) *s = mem_new(sizeof *s);
 
 	s->lock = -1;
 	if (!open_db(s, uri, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), e) ||
-	    !plain(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-	              "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16000", e) ||
+	    !plain(s, "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY; PRAGMA journal_mode = WAL;"
+	              "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16000", e) ||
+	    !keep_files(s, e) ||
 	    !migrate(s, create, e) || !store_begin(s, e))
 		return false;
 	if (!identify(s, e) || !load_seq(s, e) || !store_commit(s, e)) {

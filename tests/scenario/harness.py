@@ -84,6 +84,7 @@ class Reply:
 class Instance:
     def __init__(self, name="scenario", settings=(), start=True):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"cad-{name[:12]}-"))
+        self.home.chmod(0o711)  # the roles' own users pass through
         atexit.register(self.close)
         self.dir = self.home / "i"
         self.serve = None
