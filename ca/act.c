@@ -8,6 +8,7 @@
 #include "base/record.h"
 #include "base/text.h"
 #include "pkix/oid.h"
+#include "pkix/weak_key.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static bool issue_under(struct ca *ca, struct authority *a, const struct profile
 	AUTO_BUF tbs = { 0 };
 
 	return issue_check(p, &is, i, ca->c.now(), e) && x509_compose_leaf(&tbs, p, &is, i, spki, e) &&
-	       lint_certificate(span_of(&tbs), &lc, e) && sign_certificate(ca, a, span_of(&tbs), out, e);
+	       names_check(a, &i->subject, &i->san, e) && lint_certificate(span_of(&tbs), &lc, e) && sign_certificate(ca, a, span_of(&tbs), out, e);
 }
 
 bool act_issue(struct ca *ca, struct span body, struct buf *out, struct err *e)
@@ -56,7 +57,7 @@ bool act_issue(struct ca *ca, struct span body, struct buf *out, struct err *e)
 	if (strcmp(p->p.authority, "*") == 0)
 		return err_set(e, ERR_POLICY, "profile %s is for keys that are made here", p->p.name);
 	return csr_parse(csr, i->csr.p, i->csr.n, e) && issue_check_csr(&p->p, csr, e) && csr_verify(csr, e) &&
-	       issue_under(ca, a, &p->p, i, csr->spki, out, e);
+	       key_check_weak(&csr->key, e) && issue_under(ca, a, &p->p, i, csr->spki, out, e);
 }
 
 static bool new_key(struct ca *ca, enum hsm_alg alg, const char *label, struct hsm_key **key, uint8_t id[HSM_ID_MAX], size_t *n,
@@ -94,7 +95,14 @@ bool act_responder_create(struct ca *ca, struct span body, struct buf *out, stru
 /* A new authority: in provisioning alone, until officers' signatures can be asked for. */
 static bool check_create(const struct ca *ca, const struct ca_create *c, struct authority **parent, struct err *e)
 {
+	struct constraints judged;
+
 	*parent = NULL;
+	if (c->constraints.n != 0 && !constraints_parse(&judged, c->constraints, e))
+		return false;
+	/* X509-35: BR 6.1.5 has 2,048 for leaves; what signs for years has more. */
+	if (strcmp(c->alg, "rsa-2048") == 0)
+		return err_set(e, ERR_POLICY, "an authority's RSA key has 3,072 bits at least: rsa-3072, or ecdsa-p256");
 	if (!ca->c.provision)
 		return err_set(e, ERR_DENIED, "authorities are made while an instance is made, not in service");
 	if (!dn_check(&c->subject, e) || c->subject.n == 0 || c->not_after <= c->not_before || c->path_len < 0 || c->path_len > 4)
@@ -106,7 +114,7 @@ static bool check_create(const struct ca *ca, const struct ca_create *c, struct 
 		return false;
 	if ((*parent)->cert.path_len <= c->path_len)
 		return err_set(e, ERR_POLICY, "the path length must be below the parent's");
-	return true;
+	return names_check(*parent, &c->subject, NULL, e);
 }
 
 static bool compose_authority(struct ca *ca, const struct ca_create *c, struct authority *parent, struct signer *self,

@@ -11,7 +11,7 @@
 #include "pkix/cert.h"
 #include "pkix/csr.h"
 
-enum { CA_LINT_VERSION = 1 }; /* rises with the list of ca/lint.c; stands in every certificate's record */
+enum { CA_LINT_VERSION = 2 }; /* rises with the list of ca/lint.c; stands in every certificate's record */
 
 enum ca_port { CA_PORT_RA, CA_PORT_VA, CA_PORT_COUNT };
 
@@ -79,6 +79,7 @@ struct ca_create {
 	int32_t path_len;         /* >= 0 */
 	uint32_t eku_n;           /* 0 for the root */
 	char eku[PROFILE_EKU_MAX][64];
+	struct span constraints;  /* NameConstraints (pkix/constraints.h), whole; empty none */
 };
 void ca_create_put(struct buf *b, const struct ca_create *c);
 MUST_USE bool ca_create_get(struct span body, struct ca_create *c, struct err *e);

@@ -13,6 +13,14 @@ static bool no(struct err *e, const struct profile *p, const char *what)
 	return err_set(e, ERR_POLICY, "profile %s does not allow it: %s", p->name, what);
 }
 
+bool names_check(const struct authority *a, const struct dn *subject, const struct san_list *san, struct err *e)
+{
+	for (; a != NULL; a = a->parent)
+		if (a->constraints != NULL && !constraints_check(a->constraints, subject, san, e))
+			return false;
+	return true;
+}
+
 static bool check_times(const struct profile *p, const struct issuer *is, const struct ca_issue *i, int64_t now, struct err *e)
 {
 	int64_t early = p->backdate + 10 * US_PER_MINUTE;

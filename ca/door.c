@@ -124,6 +124,7 @@ void ca_create_put(struct buf *b, const struct ca_create *c)
 	wr_u32(b, c->eku_n);
 	for (uint32_t i = 0; i < c->eku_n; i++)
 		wr_text(b, c->eku[i]);
+	wr_span(b, c->constraints.p, c->constraints.n);
 }
 
 bool ca_create_get(struct span body, struct ca_create *c, struct err *e)
@@ -143,6 +144,7 @@ bool ca_create_get(struct span body, struct ca_create *c, struct err *e)
 		r.bad = true;
 	for (uint32_t i = 0; i < c->eku_n && !r.bad; i++)
 		rd_text(&r, c->eku[i], sizeof c->eku[i]);
+	c->constraints = rd_span(&r, 4096);
 	return done(&r, e, "authority to create");
 }
 

@@ -6,6 +6,7 @@
 
 #include "ca/ca.h"
 #include "hsm/hsm.h"
+#include "pkix/constraints.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -25,6 +26,8 @@ struct authority {
 	struct ca_gen gen;
 	struct buf der;
 	struct cert cert;       /* views into der */
+	struct constraints *constraints;      /* its own, NULL none */
+	const struct authority *parent;       /* NULL the root; never removed while it is in the tables */
 	struct signer signer;
 	char aia_ocsp[300], aia_issuer[300], cdp[300];
 	struct responder {
@@ -64,6 +67,8 @@ MUST_USE bool x509_compose_ca(struct buf *tbs, const struct ca_create *c, const 
 void x509_assemble(struct buf *out, struct span tbs, enum sig_alg alg, struct span sig);
 
 /* check.c: everything that ra said, again. */
+/* X509-25: the constraints of an authority and of all above it. */
+MUST_USE bool names_check(const struct authority *a, const struct dn *subject, const struct san_list *san, struct err *e);
 MUST_USE bool issue_check(const struct profile *p, const struct issuer *is, const struct ca_issue *i, int64_t now,
                           struct err *e);
 MUST_USE bool issue_check_csr(const struct profile *p, const struct csr *csr, struct err *e);

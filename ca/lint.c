@@ -104,6 +104,7 @@ static const struct tlv *value_of(const struct view *v, const char *oid, bool *c
 #define X_KU "551d0f"
 #define X_SAN "551d11"
 #define X_BC "551d13"
+#define X_NC "551d1e"
 #define X_CDP "551d1f"
 #define X_POLICIES "551d20"
 #define X_AKI "551d23"
@@ -239,7 +240,7 @@ static bool rule_subject(const struct view *v, struct err *e)
 
 static bool rule_extension_set(const struct view *v, struct err *e)
 {
-	static const char *const known[] = { X_SKI, X_KU, X_SAN, X_BC, X_CDP, X_POLICIES, X_AKI, X_EKU, X_AIA, X_NOCHECK };
+	static const char *const known[] = { X_SKI, X_KU, X_SAN, X_BC, X_CDP, X_POLICIES, X_AKI, X_EKU, X_AIA, X_NOCHECK, X_NC };
 
 	for (size_t i = 0; i < v->ext_n; i++) {
 		bool found = false;
@@ -301,6 +302,9 @@ static bool rule_usage(const struct view *v, struct err *e)
 		return bad(e, "key_usage_leaf", "other than digitalSignature");
 	if (ca && (bc == NULL || !bc_critical || tlv_len(bc) < 3 || memcmp(bc->buf + bc->content, "\x01\x01\xff", 3) != 0))
 		return bad(e, "basic_constraints_ca", "basicConstraints of an authority must be critical with cA TRUE");
+	critical = false;
+	if (value_of(v, X_NC, &critical) != NULL && (!ca || !critical))
+		return bad(e, "name_constraints_ca", "nameConstraints outside an authority's certificate, or not critical");
 	if (!ca && bc != NULL && tlv_len(bc) != 0)
 		return bad(e, "basic_constraints_leaf", "an end entity's basicConstraints must be empty");
 	return true;

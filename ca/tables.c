@@ -58,6 +58,7 @@ void tables_authority_free(struct authority *a)
 {
 	responder_free(a->responder);
 	signer_close(&a->signer);
+	free(a->constraints);
 	buf_free(&a->der);
 	free(a);
 }
@@ -154,15 +155,27 @@ bool tables_profile_put(struct ca *ca, struct span body, struct buf *out, struct
 }
 
 /* A key signs as the authority that its certificate names, so ra can't invent one for it: it is signed by itself, or by
- * an authority that came before. */
-static bool is_ours(const struct ca *ca, const struct cert *c)
+ * an authority that came before, whose child it then is. */
+static bool is_ours(const struct ca *ca, struct authority *a)
 {
-	if (span_equal(c->issuer, c->subject))
-		return cert_verify_by(c, &c->key, NULL);
-	for (size_t i = 0; i < ca->authority_n; i++)
-		if (span_equal(c->issuer, ca->authorities[i]->cert.subject) && cert_verify_by(c, &ca->authorities[i]->cert.key, NULL))
+	if (span_equal(a->cert.issuer, a->cert.subject))
+		return cert_verify_by(&a->cert, &a->cert.key, NULL);
+	for (size_t i = 0; i < ca->authority_n; i++) {
+		if (span_equal(a->cert.issuer, ca->authorities[i]->cert.subject) &&
+		    cert_verify_by(&a->cert, &ca->authorities[i]->cert.key, NULL)) {
+			a->parent = ca->authorities[i];
 			return true;
+		}
+	}
 	return false;
+}
+
+static bool take_constraints(struct authority *a, struct err *e)
+{
+	if (a->cert.constraints.n == 0)
+		return true;
+	a->constraints = mem_new(sizeof *a->constraints);
+	return constraints_parse(a->constraints, a->cert.constraints, e);
 }
 
 bool tables_authority_put(struct ca *ca, struct span body, struct err *e)
@@ -181,7 +194,7 @@ bool tables_authority_put(struct ca *ca, struct span body, struct err *e)
 	memcpy(a->aia_issuer, q->aia_issuer, sizeof a->aia_issuer);
 	memcpy(a->cdp, q->cdp, sizeof a->cdp);
 	if (!cert_parse(&a->cert, a->der.p, a->der.n, e) || !signer_open(&a->signer, ca->c.hsm, q->key_id, a->cert.spki, e) ||
-	    (!a->cert.is_ca && !err_set(e, ERR_BAD_REQUEST, "not an authority's certificate"))) {
+	    !take_constraints(a, e) || (!a->cert.is_ca && !err_set(e, ERR_BAD_REQUEST, "not an authority's certificate"))) {
 		tables_authority_free(a);
 		return err_in(e, "authority %s generation %u", q->gen.name, q->gen.gen);
 	}
@@ -189,7 +202,7 @@ bool tables_authority_put(struct ca *ca, struct span body, struct err *e)
 	/* The same again after a restart of ra: what is here stays, with its quarantine. */
 	if (tables_authority(ca, &q->gen) != NULL) {
 		tables_authority_free(a);
-	} else if (ca->authority_n == CA_AUTHORITY_MAX || !is_ours(ca, &a->cert)) {
+	} else if (ca->authority_n == CA_AUTHORITY_MAX || !is_ours(ca, a)) {
 		good = ca->authority_n == CA_AUTHORITY_MAX
 		               ? err_set(e, ERR_TOO_LARGE, "more than %d authorities", CA_AUTHORITY_MAX)
 		               : err_set(e, ERR_DENIED, "authority %s generation %u: its certificate was signed by none that is here",

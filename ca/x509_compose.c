@@ -242,6 +242,11 @@ bool x509_compose_ca(struct buf *tbs, const struct ca_create *c, const struct is
 	der_put_uint(tbs, (uint64_t)c->path_len);
 	der_end(tbs, seq);
 	ext_end(tbs, x);
+	if (c->constraints.n != 0) {
+		x = ext_begin(tbs, OID_EXT_NAME_CONSTRAINTS, true);
+		buf_add(tbs, c->constraints.p, c->constraints.n);
+		ext_end(tbs, x);
+	}
 	/* X509-41: a CRL, no OCSP: an offline root runs no responder. */
 	if (is != NULL) {
 		put_aia(tbs, NULL, is->aia_issuer);

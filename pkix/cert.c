@@ -115,6 +115,9 @@ static bool take_known(struct cert *c, struct span oid, struct der value, struct
 		return take_san(c, value) || malformed(e, "subjectAltName");
 	case 19:
 		return take_constraints(c, value) || malformed(e, "basicConstraints");
+	case 30:
+		c->constraints = (struct span){ value.p, (size_t)(value.end - value.p) };
+		return true;
 	case 35:
 		take_key_id(&c->aki, value, true);
 		return true;

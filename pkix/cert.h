@@ -28,6 +28,7 @@ struct cert {
 	int path_len;                  /* -1 none */
 	unsigned key_usage;            /* bit 0 digitalSignature … as RFC 5280 numbers them; 0 when absent */
 	struct span ski, aki;          /* key identifiers' octets; empty when absent */
+	struct span constraints;       /* NameConstraints, whole (constraints.h); empty when absent */
 	bool has_san, has_eku;
 	struct san_list san;
 	size_t eku_n;

@@ -29,7 +29,7 @@ void key_name(const struct key_info *k, char *out, size_t size);
 /* Walks a SubjectPublicKeyInfo (whole element) strictly: named curves P-256, P-384, P-521 only, uncompressed point
  * of the right length (explicit parameters, compressed and hybrid forms are refused), RSA with NULL parameters,
  * 2048..8192 bits in whole octets, odd 65537 <= e < 2^256, Ed25519 without parameters. ERR_BAD_KEY says what is wrong.
- * X509-35 (range part), X509-36. Cheap: no big-number work. */
+ * X509-35 (range part), X509-36. Cheap: the big-number work is weak_key.h's. */
 MUST_USE bool key_parse(struct key_info *out, struct span spki, struct err *e);
 /* Makes the EVP key without the OSSL_DECODER (EVP_PKEY_fromdata), and has OpenSSL check it fully (EC: on curve,
  * not infinity, n*Q = O). Caller frees. */

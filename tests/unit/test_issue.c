@@ -10,6 +10,8 @@
 #include "hsm/hsm.h"
 #include "pkix/oid.h"
 
+#include <openssl/bn.h>
+#include <openssl/param_build.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -515,6 +517,161 @@ static void put_foreign(EVP_PKEY *signer, const char *issuer, struct err *e)
 	CU_ASSERT_FALSE(ask(CA_AUTHORITY_PUT, &body, e));
 }
 
+/* A key whose primes are neighbours, with which its holder signs all the same. */
+static EVP_PKEY *close_primes(void)
+{
+	BN_CTX *c = BN_CTX_new();
+	BIGNUM *p = BN_new(), *q, *n = BN_new(), *d = BN_new(), *phi = BN_new(), *e = BN_new(), *one = BN_new();
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_PKEY *key = NULL;
+	OSSL_PARAM *params;
+
+	BN_set_word(e, 65537);
+	BN_one(one);
+	do {
+		BN_generate_prime_ex(p, 1024, 0, NULL, NULL, NULL);
+		q = BN_dup(p);
+		do
+			BN_add_word(q, 2);
+		while (BN_check_prime(q, c, NULL) != 1);
+		BN_mul(n, p, q, c);
+		BN_sub(phi, n, p);
+		BN_sub(phi, phi, q);
+		BN_add(phi, phi, one);
+		BN_free(q);
+	} while (BN_num_bits(n) != 2048 || BN_mod_inverse(d, e, phi, c) == NULL);
+	OSSL_PARAM_BLD_push_BN(bld, "n", n);
+	OSSL_PARAM_BLD_push_BN(bld, "e", e);
+	OSSL_PARAM_BLD_push_BN(bld, "d", d);
+	params = OSSL_PARAM_BLD_to_param(bld);
+	EVP_PKEY_fromdata_init(ctx);
+	EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(bld);
+	EVP_PKEY_CTX_free(ctx);
+	BN_free(p);
+	BN_free(n);
+	BN_free(d);
+	BN_free(phi);
+	BN_free(e);
+	BN_free(one);
+	BN_CTX_free(c);
+	return key;
+}
+
+static void test_a_key_that_can_be_factored__X509_39(void)
+{
+	AUTO(EVP_PKEY) *key = close_primes();
+	struct ca_issue *q = request();
+	AUTO_BUF csr = { 0 };
+	struct err e = { 0 };
+
+	make_csr(key, false, &csr);
+	q->csr = span_of(&csr);
+	CU_ASSERT_PTR_NULL(issued(q, &e));
+	CU_ASSERT_EQUAL(e.kind, ERR_BAD_KEY);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "too close"));
+	free(q);
+}
+
+/* An authority below `root` that may certify ward3.example alone, and the one below that, which says nothing itself. */
+static void test_constraints_bind_all_below__X509_25(void)
+{
+	static const uint8_t der[] = { 0x30, 0x13, 0xa0, 0x11, 0x30, 0x0f, 0x82, 0x0d, 'w', 'a', 'r', 'd', '3', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e' };
+	static const char *const names[] = { "dns:pump.ward3.example", "dns:pump.ward4.example" };
+	struct ca_create *c = mem_new(sizeof *c);
+	struct ca_authority put = { .gen = { "bound", 1 }, .aia_ocsp = "http://va.example/ocsp", .aia_issuer = "http://va.example/b",
+		                    .cdp = "http://va.example/c" };
+	struct ca_created made;
+	AUTO_BUF body = { 0 };
+	AUTO_BUF again = { 0 };
+	AUTO_BUF cert = { 0 };
+	struct err e = { 0 };
+	const uint8_t *at;
+
+	strcpy(c->gen.name, "bound");
+	c->gen.gen = 1;
+	strcpy(c->parent.name, "root");
+	c->parent.gen = 1;
+	strcpy(c->alg, "ecdsa-p256");
+	c->serial = (struct serial){ 16, { 0x44 } };
+	(void)!dn_add(&c->subject, DN_CN, "Bound CA");
+	c->not_before = the_time - US_PER_HOUR;
+	c->not_after = c->not_before + 3000 * US_PER_DAY;
+	c->eku_n = 1;
+	strcpy(c->eku[0], OID_CLIENT_AUTH);
+	c->constraints = (struct span){ der, sizeof der };
+	ca_create_put(&body, c);
+	CU_ASSERT_TRUE_FATAL(ask(CA_AUTHORITY_CREATE, &body, &e));
+	CU_ASSERT_TRUE_FATAL(ca_created_get(span_of(&reply_body), &made, &e));
+	buf_add(&cert, made.cert.p, made.cert.n);
+	put.cert = made.cert;
+	put.key_id = made.key_id;
+	ca_authority_put(&again, &put);
+	CU_ASSERT_TRUE_FATAL(ask(CA_AUTHORITY_PUT, &again, &e));
+	{
+		at = cert.p;
+		AUTO(X509) *x = d2i_X509(NULL, &at, (long)cert.n);
+		NAME_CONSTRAINTS *nc = X509_get_ext_d2i(x, NID_name_constraints, NULL, NULL);
+
+		CU_ASSERT_PTR_NOT_NULL(nc); /* OpenSSL reads it, too */
+		NAME_CONSTRAINTS_free(nc);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct profile p = device();
+		struct ca_issue *q;
+
+		strcpy(p.authority, "bound");
+		strcpy(p.name, "bound");
+		CU_ASSERT_TRUE_FATAL(put_profile(&p, digest, &e));
+		q = request();
+		strcpy(q->gen.name, "bound");
+		strcpy(q->subject.attr[0].value, "pump-7");
+		q->subject.attr[0] = q->subject.attr[1]; /* no CN: a host name there is judged, too */
+		q->subject.n = 1;
+		CU_ASSERT_TRUE(san_from_text(&q->san.v[0], names[i], false, NULL));
+		e = (struct err){ 0 };
+		AUTO(X509) *x = issued(q, &e);
+
+		CU_ASSERT_EQUAL(x != NULL, i == 0);
+		if (i == 1)
+			CU_ASSERT_TRUE(e.kind == ERR_BAD_NAME && strstr(e.text, "pump.ward4.example") != NULL);
+		free(q);
+	}
+	{
+		struct profile p = device();
+
+		CU_ASSERT_TRUE(put_profile(&p, digest, &e));
+	}
+	c->constraints.n--; /* malformed */
+	body.n = 0;
+	ca_create_put(&body, c);
+	CU_ASSERT_FALSE(ask(CA_AUTHORITY_CREATE, &body, &e));
+	free(c);
+}
+
+/* X509-35: an authority's RSA key has 3,072 bits at least. */
+static void test_short_keys_of_authorities_are_refused__X509_35(void)
+{
+	struct ca_create *c = mem_new(sizeof *c);
+	AUTO_BUF body = { 0 };
+	struct err e = { 0 };
+
+	strcpy(c->gen.name, "short");
+	c->gen.gen = 1;
+	strcpy(c->alg, "rsa-2048");
+	c->serial = (struct serial){ 16, { 0x43 } };
+	(void)!dn_add(&c->subject, DN_CN, "short");
+	c->not_before = the_time;
+	c->not_after = the_time + 365 * US_PER_DAY;
+	c->path_len = 1;
+	ca_create_put(&body, c);
+	CU_ASSERT_FALSE(ask(CA_AUTHORITY_CREATE, &body, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "rsa-3072"));
+	free(c);
+}
+
 static void test_an_authority_is_not_invented__X509_41(void)
 {
 	static const char *const issuers[] = { "root", "self", "Some CA" };
@@ -718,6 +875,9 @@ static const struct cu_case cases[] = {
 	{ "mutations", test_mutated_requests_never_pass_the_profile__X509_16__X509_45 },
 	{ "limits", test_profiles_beyond_the_limits_are_refused__X509_08__X509_16 },
 	{ "va", test_va_may_ask_for_answers_alone },
+	{ "constraints", test_constraints_bind_all_below__X509_25 },
+	{ "factored", test_a_key_that_can_be_factored__X509_39 },
+	{ "short", test_short_keys_of_authorities_are_refused__X509_35 },
 	{ "invented", test_an_authority_is_not_invented__X509_41 },
 	{ "2049", test_a_year_beyond_2049__X509_05 },
 	{ "crl sizes", test_crls_of_every_size_hold__CRL_01__CRL_03__CRL_04__CRL_07 },

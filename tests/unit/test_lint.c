@@ -247,7 +247,7 @@ static const struct broken of_a_leaf[] = {
 	{ CDP, CDP_OF("ldap:///cn=x"), "cdp_http" },
 	{ CDP, "30{06{551d1f}0101ff 04{30{30{a0{a0{86{'http://va.example/1.crl'}}}}}}}", "cdp_http" },
 	{ EXTRA, "30{06{550404}04{0500}}", "extension_known" },
-	{ EXTRA, "30{06{551d1e}0101ff 04{3000}}", "extension_known" },
+	{ EXTRA, "30{06{551d1e}0101ff 04{3000}}", "name_constraints_ca" },
 	{ EXTRA, "30{06{551d13}04{3000}}", "extension_twice" },
 	{ EXTRA, "30{06{551d20}04{3000 3000}}", "extension_value" },
 	{ EXTRA, "30{06{551d20}0101 00 04{3000}}", "der" },
@@ -268,6 +268,7 @@ static const struct broken of_an_authority[] = {
 	{ BC, "30{06{551d13}04{30{0101ff 020101}}}", "basic_constraints_ca" },
 	{ AIA, "30{06{2b06010505070101}04{30{" OCSP_URI "}}}", "ca_no_ocsp" },
 	{ EKU, EKU_OF("06{551d2500}"), "eku_in_profile" },
+	{ EXTRA, "30{06{551d1e}04{3000}}", "name_constraints_ca" },
 };
 
 static void test_every_rule_broken_once__X509_45(void)
