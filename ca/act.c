@@ -212,6 +212,7 @@ bool act_ocsp(struct ca *ca, struct span body, struct buf *out, struct err *e)
 
 void act_state(struct ca *ca, struct buf *out)
 {
+	AUTO_BUF counted = { 0 };
 	struct ca_state s = { 0 };
 	struct hsm_stats t;
 	struct err e;
@@ -230,6 +231,8 @@ void act_state(struct ca *ca, struct buf *out)
 	s.issued_ever = ca->counter.value;
 	s.profiles = (uint32_t)ca->profile_n;
 	s.authorities = (uint32_t)ca->authority_n;
+	metrics_put(ca->metrics, &counted);
+	s.metrics = span_of(&counted);
 	ca_state_put(out, &s);
 }
 

@@ -149,6 +149,7 @@ bool ca_open(struct ca **out, const struct ca_config *c, struct err *e)
 	struct hsm_stats t;
 
 	ca->c = *c;
+	ca->metrics = metrics_new();
 	pthread_rwlock_init(&ca->tables, NULL);
 	pthread_mutex_init(&ca->lock, NULL);
 	pthread_mutex_init(&ca->crl_lock, NULL);
@@ -237,6 +238,7 @@ void ca_close(struct ca *ca)
 	for (size_t i = 0; i < ca->authority_n; i++)
 		tables_authority_free(ca->authorities[i]);
 	counter_close(&ca->counter);
+	metrics_free(ca->metrics);
 	pthread_mutex_destroy(&ca->lock);
 	pthread_mutex_destroy(&ca->crl_lock);
 	pthread_cond_destroy(&ca->work);

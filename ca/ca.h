@@ -47,6 +47,7 @@ struct ca_state {
 	uint64_t issued, ocsp, crls; /* since start; issued_ever is the durable counter in DIR/ca/ */
 	uint64_t issued_ever;
 	uint32_t profiles, authorities;
+	struct span metrics; /* lines (base/metric.h); a view into the body */
 };
 void ca_state_put(struct buf *b, const struct ca_state *s);
 MUST_USE bool ca_state_get(struct span body, struct ca_state *s, struct err *e);

@@ -52,6 +52,7 @@ void ca_state_put(struct buf *b, const struct ca_state *s)
 	wr_u64(b, s->issued_ever);
 	wr_u32(b, s->profiles);
 	wr_u32(b, s->authorities);
+	wr_span(b, s->metrics.p, s->metrics.n);
 }
 
 bool ca_state_get(struct span body, struct ca_state *s, struct err *e)
@@ -68,6 +69,7 @@ bool ca_state_get(struct span body, struct ca_state *s, struct err *e)
 	s->issued_ever = rd_u64(&r);
 	s->profiles = rd_u32(&r);
 	s->authorities = rd_u32(&r);
+	s->metrics = rd_span(&r, FRAME_BODY_MAX);
 	return done(&r, e, "state");
 }
 

@@ -4,6 +4,7 @@
 #ifndef CADUCEUS_CA_INTERNAL_H
 #define CADUCEUS_CA_INTERNAL_H
 
+#include "base/metric.h"
 #include "ca/ca.h"
 #include "hsm/hsm.h"
 #include "pkix/constraints.h"
@@ -19,6 +20,7 @@ struct signer {
 	struct hsm_key *key;
 	EVP_PKEY *public_key;
 	enum sig_alg alg;
+	struct metrics *metrics; /* borrowed, may be NULL */
 	atomic_bool quarantined; /* a signature of it did not hold (HSM-06) */
 };
 
@@ -154,6 +156,7 @@ struct ca {
 	pthread_mutex_t crl_lock;
 	struct crl_job crl[CA_PORT_COUNT];
 	_Atomic uint64_t issued, answered, crls;
+	struct metrics *metrics;
 };
 
 /* tables.c: puts take the write lock, look-ups want it held. */

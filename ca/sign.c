@@ -3,8 +3,10 @@
  * A signature leaves only after it was verified in software with the certificate's key (HSM-06). */
 #include "ca/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
@@ -49,7 +51,7 @@ static bool usable(const struct signer *s, struct err *e)
 	return !s->quarantined || err_set(e, ERR_HSM, "the key is quarantined: a signature of it did not hold");
 }
 
-bool signer_sign_digest(struct signer *s, struct hsm *h, struct span digest, struct buf *sig, struct err *e)
+static bool sign_digest(struct signer *s, struct hsm *h, struct span digest, struct buf *sig, struct err *e)
 {
 	const EVP_MD *md = EVP_get_digestbyname(sig_alg_digest(s->alg) != NULL ? sig_alg_digest(s->alg) : "SHA256");
 	AUTO(EVP_PKEY_CTX) *ctx = NULL;
@@ -66,7 +68,7 @@ bool signer_sign_digest(struct signer *s, struct hsm *h, struct span digest, str
 	return true;
 }
 
-bool signer_sign(struct signer *s, struct hsm *h, struct span message, struct buf *sig, struct err *e)
+static bool sign_message(struct signer *s, struct hsm *h, struct span message, struct buf *sig, struct err *e)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE], out[HSM_SIG_MAX];
 	const char *name = sig_alg_digest(s->alg);
@@ -78,7 +80,7 @@ bool signer_sign(struct signer *s, struct hsm *h, struct span message, struct bu
 	if (name != NULL) {
 		if (EVP_Digest(message.p, message.n, digest, &digest_n, EVP_get_digestbyname(name), NULL) != 1)
 			return err_set(e, ERR_INTERNAL, "digest");
-		return signer_sign_digest(s, h, (struct span){ digest, digest_n }, sig, e);
+		return sign_digest(s, h, (struct span){ digest, digest_n }, sig, e);
 	}
 	if (!hsm_sign(h, s->key, message, out, &n, e))
 		return false;
@@ -86,4 +88,30 @@ bool signer_sign(struct signer *s, struct hsm *h, struct span message, struct bu
 		return quarantine(s, e);
 	buf_add(sig, out, n);
 	return true;
+}
+
+static bool measured(struct signer *s, int64_t since, bool good, const struct err *e)
+{
+	char labels[64];
+
+	metrics_observe(s->metrics, "caduceus_hsm_op_duration_seconds", "", clock_mono() - since);
+	if (!good) {
+		snprintf(labels, sizeof labels, "code=\"%s\"", e != NULL ? err_kind_name(e->kind) : "unknown");
+		metrics_add(s->metrics, "caduceus_hsm_errors_total", labels, 1);
+	}
+	return good;
+}
+
+bool signer_sign_digest(struct signer *s, struct hsm *h, struct span digest, struct buf *sig, struct err *e)
+{
+	int64_t since = clock_mono();
+
+	return measured(s, since, sign_digest(s, h, digest, sig, e), e);
+}
+
+bool signer_sign(struct signer *s, struct hsm *h, struct span message, struct buf *sig, struct err *e)
+{
+	int64_t since = clock_mono();
+
+	return measured(s, since, sign_message(s, h, message, sig, e), e);
 }

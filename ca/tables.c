@@ -198,6 +198,7 @@ bool tables_authority_put(struct ca *ca, struct span body, struct err *e)
 		tables_authority_free(a);
 		return err_in(e, "authority %s generation %u", q->gen.name, q->gen.gen);
 	}
+	a->signer.metrics = ca->metrics;
 	pthread_rwlock_wrlock(&ca->tables);
 	/* The same again after a restart of ra: what is here stays, with its quarantine. */
 	if (tables_authority(ca, &q->gen) != NULL) {
@@ -228,6 +229,8 @@ bool tables_responder_put(struct ca *ca, struct span body, struct err *e)
 	}
 	buf_add(&r->der, q.cert.p, q.cert.n);
 	good = cert_parse(&r->cert, r->der.p, r->der.n, e) && signer_open(&r->signer, ca->c.hsm, q.key_id, r->cert.spki, e);
+	if (good)
+		r->signer.metrics = ca->metrics;
 	if (good)
 		digest_sha1(r->key_hash, r->cert.key.point.p, r->cert.key.point.n);
 	pthread_rwlock_wrlock(&ca->tables);

@@ -27,7 +27,7 @@ static const struct key {
 	{ "listen.enroll", K_LISTEN, "0.0.0.0:8443", "Where devices enrol (HTTPS); [::]:8443 for both families", FIELD(listen_enroll), 0, 0, NULL },
 	{ "listen.va", K_LISTEN, "0.0.0.0:8080", "Where OCSP and CRLs are asked (plain HTTP, as RFC 5280 wants)", FIELD(listen_va), 0, 0, NULL },
 	{ "listen.officer", K_LISTEN, "off", "Officers over HTTPS (not served yet); the local socket is always there", FIELD(listen_officer), 0, 0, "off" },
-	{ "listen.metrics", K_LISTEN, "127.0.0.1:9464", "Prometheus (not served yet)", FIELD(listen_metrics), 0, 0, "off" },
+	{ "listen.metrics", K_LISTEN, "127.0.0.1:9464", "Prometheus: /metrics, plain HTTP; HOST:PORT, or off", FIELD(listen_metrics), 0, 0, "off" },
 	{ "public.enroll", K_HTTPS, "https://localhost:8443", "How devices reach listen.enroll: goes into the TLS certificate", FIELD(public_enroll), 0, 0, NULL },
 	{ "public.va", K_HTTP, "http://localhost:8080", "How everybody reaches listen.va: goes into every certificate, for years", FIELD(public_va), 0, 0, NULL },
 	{ "hsm.module", K_TEXT, "embedded", "Path of a PKCS#11 module, or embedded: SoftHSM 2 in this directory", FIELD(hsm_module), 1, 0, NULL },

@@ -19,6 +19,7 @@ enum status_op { /* frame types */
 	STATUS_HEAD,         /* va asks, empty: ra tells all of the tail up to its last commit, then answers STATUS_OK
 	                        {u64 seq}: caught up to that and still unknown means never issued (OCSP-07) */
 	STATUS_SEEN,         /* va tells: u64 seq applied: what a revocation waits for */
+	STATUS_COUNTED,      /* va tells: its lines of base/metric.h */
 	STATUS_OP_COUNT
 };
 

@@ -3,6 +3,8 @@
  * The front role, twice from one program: `--enroll` speaks EST to devices over TLS, `--officers` speaks the officer
  * API on the local socket. */
 #include "api/api.h"
+#include "api/metrics.h"
+#include "base/metric.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/own_tls.h"
@@ -20,9 +22,10 @@ enum { DRAIN_US = 10 * 1000000, OFFICER_BODY_MAX = 1 << 20 };
 
 static struct role role;
 static struct est *est;
-static struct web *web;
+static struct web *web, *metrics_web;
 static struct own_tls own_tls;
-static int listener = -1;
+static int listener = -1, metrics_listener = -1;
+static struct metrics *metrics;
 static bool trusted; /* est has heard RA_TRUST; written on the receiver thread, read in the loop: one octet */
 
 static void take_trust(void *arg, const struct frame *f, const struct err *e)
@@ -53,7 +56,13 @@ static void up(void *arg)
 
 static void logged(void *arg, const struct request *q, const struct response *r, int64_t us)
 {
+	char labels[64];
+
 	(void)arg;
+	snprintf(labels, sizeof labels, "listener=\"%s\",status=\"%u\"", role.name, r->status);
+	metrics_add(metrics, "caduceus_requests_total", labels, 1);
+	snprintf(labels, sizeof labels, "listener=\"%s\"", role.name);
+	metrics_observe(metrics, "caduceus_request_duration_seconds", labels, us);
 	log_event(r->status >= 500 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "request", "request_id", q->request_id, "remote",
 	          q->remote, "method", q->method, "path", q->path, "status", LOG_NUM(r->status), "dur_us",
 	          LOG_NUM(us), "why", r->why[0] != 0 ? r->why : NULL, NULL);
@@ -85,13 +94,32 @@ static void on_control(void *arg, const struct control *c)
 	(void)arg;
 	if (c->op == CONTROL_CHANNEL)
 		caller_channel(ra, c->fd);
-	if (c->op == CONTROL_LISTEN)
+	if (c->op == CONTROL_LISTEN && strcmp(c->name, "metrics") == 0)
+		metrics_listener = c->fd;
+	else if (c->op == CONTROL_LISTEN)
 		listener = c->fd;
+}
+
+/* Every few seconds ra hears what was counted here: /metrics is its answer. */
+static void tell_counts(void)
+{
+	static int64_t told;
+	AUTO_BUF lines = { 0 };
+
+	if (clock_mono() - told < 2 * US_PER_SECOND || !caller_is_up(ra))
+		return;
+	told = clock_mono();
+	metrics_put(metrics, &lines);
+	if (lines.n != 0)
+		(void)!caller_tell(ra, &(struct frame){ .type = RA_COUNTED, .body = span_of(&lines) }, NULL);
 }
 
 static bool wait_control(int ms)
 {
-	return role_wait_control(&role, ms, on_control, NULL);
+	bool stop = role_wait_control(&role, ms, on_control, NULL);
+
+	tell_counts();
+	return stop;
 }
 
 /* The key that DIR/tls holds, or a new one; NULL while ra can't certify one yet. */
@@ -146,6 +174,18 @@ static void serve_enroll(void)
 	}
 }
 
+/* Plain HTTP, loopback by default; scrapes are not logged. */
+static void start_metrics(void)
+{
+	const struct route routes[] = { { "/metrics", metrics_head(), ra, 0 } };
+	struct err e;
+
+	if (!web_start(&metrics_web, &(struct web_config){ .listen_fd = metrics_listener, .routes = routes, .route_n = COUNT_OF(routes),
+	                                                   .connections = 32, .request_timeout = 10 * US_PER_SECOND, .name = "metrics" }, &e))
+		role_fail(&e);
+	metrics_listener = -1;
+}
+
 static void serve_officers(struct api *api)
 {
 	struct route routes[] = {
@@ -158,6 +198,9 @@ static void serve_officers(struct api *api)
 		if (web == NULL && listener >= 0 && caller_is_up(ra)) {
 			start_web(routes, COUNT_OF(routes), NULL);
 			role_ready();
+		}
+		if (metrics_web == NULL && metrics_listener >= 0 && caller_is_up(ra)) {
+			start_metrics();
 		}
 	}
 }
@@ -175,6 +218,7 @@ int main(int argc, char **argv)
 	role_confine(&(struct sandbox){ .path = { { officers ? NULL : tls, true } }, .accepts = true });
 	if (!officers)
 		est = est_new();
+	metrics = metrics_new();
 	ra = caller_new(role.name, notice, up, NULL);
 	own_tls = (struct own_tls){ .dir = role.dir, .ra = ra };
 	if (est != NULL)
@@ -185,9 +229,12 @@ int main(int argc, char **argv)
 		serve_officers(api);
 	else
 		serve_enroll();
+	if (metrics_web != NULL)
+		web_stop(metrics_web, US_PER_SECOND);
 	if (web != NULL)
 		web_stop(web, DRAIN_US);
 	caller_free(ra);
+	metrics_free(metrics);
 	api_free(api);
 	est_free(est);
 	return 0;

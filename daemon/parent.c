@@ -53,6 +53,7 @@ struct parent {
 	pid_t self;
 	struct child child[ROLE_COUNT];
 	int listener[ROLE_COUNT]; /* -1 none */
+	int metrics;              /* the officers' front serves it; -1 none */
 	int signals, lock;
 	int stop;             /* 0 running, 1 asked to stop, 2 asked twice */
 	bool said_ready, failed;
@@ -188,10 +189,22 @@ static bool start_role(struct parent *p, enum role_id r, struct err *e)
 		return false;
 	if (p->listener[r] >= 0)
 		(void)!control_send(p->child[r].control, CONTROL_LISTEN, "listen", p->listener[r], NULL);
+	if (r == ROLE_OFFICERS && p->metrics >= 0)
+		(void)!control_send(p->child[r].control, CONTROL_LISTEN, "metrics", p->metrics, NULL);
 	for (size_t i = 0; i < LINK_COUNT; i++)
 		if (link_table[i].a == r || link_table[i].b == r)
 			connect_roles(p, link_table[i].a, link_table[i].b);
 	return true;
+}
+
+/* No reason to stay down: a second instance on the machine has the port, perhaps. */
+static void open_metrics(struct parent *p)
+{
+	struct err e;
+
+	if (p->config.listen_metrics[0] != 0 && strcmp(p->config.listen_metrics, "off") != 0 &&
+	    !listen_tcp(p->config.listen_metrics, &p->metrics, &e))
+		log_event(LOG_LEVEL_WARN, "metrics are not served; choose another listen.metrics, or off", "why", e.text, NULL);
 }
 
 static bool open_listeners(struct parent *p, struct err *e)
@@ -202,6 +215,7 @@ static bool open_listeners(struct parent *p, struct err *e)
 		p->listener[r] = -1;
 	if (p->o->provision)
 		return true;
+	open_metrics(p);
 	return listen_tcp(p->config.listen_enroll, &p->listener[ROLE_ENROLL], e) &&
 	       listen_tcp(p->config.listen_va, &p->listener[ROLE_VA], e) &&
 	       listen_local(local, &p->listener[ROLE_OFFICERS], e);
@@ -497,7 +511,7 @@ int parent_serve(const struct parent_options *o)
 
 	p->o = o;
 	p->self = getpid();
-	p->lock = p->signals = -1;
+	p->lock = p->signals = p->metrics = -1;
 	umask(0027);
 	for (int r = 0; r < ROLE_COUNT; r++)
 		p->listener[r] = p->child[r].control = -1;

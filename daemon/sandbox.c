@@ -112,7 +112,7 @@ static const char *const calls[] = {
 	"sched_getaffinity", "sched_getparam", "sched_getscheduler", "getpriority", "restart_syscall",
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "sigaltstack", "tgkill",
 	"gettid", "getpid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getrusage", "times",
-	"sysinfo", "uname", "getrandom", "gettimeofday", "time", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep",
+	"sysinfo", "uname", "getrandom", "adjtimex", "clock_adjtime", "gettimeofday", "time", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep",
 	"poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2",
 	"pipe2", "dup", "timerfd_create", "timerfd_settime",
 	"recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg", "getsockopt", "setsockopt", "getsockname", "getpeername",

@@ -338,6 +338,7 @@ static void answer_officer(struct ra *ra)
 	AUTO_BUF row = { 0 };
 	AUTO_FREE char *url = mem_printf("%s/crl/%s/%u.crl", ra->config->public_va, c->gen.name, c->gen.gen);
 
+	ra->crl_entries[gen_index(ra, gen_by_ref(ra, c->ref))] = c->entries;
 	if (!c->waited || p->client == 0)
 		return;
 	record_text(&row, "ca", c->gen.name);

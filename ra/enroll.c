@@ -294,7 +294,10 @@ static void audit_refusal(struct ra *ra, const char *event, const char *actor, c
 {
 	struct audit_event ev = { .event = event, .outcome = "refused", .actor = actor, .auth = auth, .source = source,
 		                  .object_type = "request", .object = "" };
+	char labels[64];
 
+	snprintf(labels, sizeof labels, "reason=\"%s\"", err_kind_name(e->kind));
+	metrics_add(ra->metrics, "caduceus_rejected_total", labels, 1);
 	audit_detail(&ev, "kind", err_kind_name(e->kind));
 	audit_detail(&ev, "reason", e->text);
 	audit_detail(&ev, "label", label);

@@ -89,6 +89,9 @@ void feed_frame(struct ra *ra, const struct in *in)
 			ra->va_head[ra->va_head_n++] = in->f.id;
 		}
 		break;
+	case STATUS_COUNTED:
+		metrics_told(ra, RA_PORT_VA, in->f.body);
+		break;
 	case STATUS_SEEN:
 		seen = rd_u64(&r);
 		if (rd_done(&r) && seen > ra->va_seen)

@@ -39,6 +39,7 @@ void health_fill(struct ra *ra, struct ra_health *h)
 {
 	bool fresh = ra->ca_state_at != 0 && ra->mono - ra->ca_state_at < 6 * US_PER_SECOND;
 	char detail[128];
+	struct err e = { 0 };
 
 	h->ready = true;
 	h->n = 0;
@@ -47,6 +48,7 @@ void health_fill(struct ra *ra, struct ra_health *h)
 	check(h, "signer", ra->setup_phase == SETUP_DONE, ra->setup_phase == SETUP_DONE ? "ok" : "ca is starting or restarting");
 	check(h, "hsm", fresh && ra->ca_state.hsm_up, fresh ? ra->ca_state.hsm_up ? "ok" : ra->ca_state.hsm_text : "no word from ca yet");
 	check(h, "va", ra->va_subscribed && !ra->va_snapshot, ra->va_subscribed ? ra->va_snapshot ? "catching up" : "ok" : "va is starting or restarting");
+	check(h, "disk", disk_allows(ra, &e), e.kind == ERR_NONE ? "ok" : e.text);
 	bool good = crls_fresh(ra, detail);
 	check(h, "crl", good, detail);
 	/* 2026: before this program was written, so the clock is not set. */
@@ -110,4 +112,16 @@ void sandbox_rows(const struct ra *ra, struct buf *row)
 		snprintf(name, sizeof name, "sandbox_%s", ra->sandbox[i].role);
 		record_text(row, name, text[0] != 0 ? text : "none");
 	}
+}
+
+bool sandbox_is_full(const struct ra *ra)
+{
+	char missing[128];
+	bool full = ra->sandbox[0].role[0] != 0;
+
+	for (size_t i = 0; i < RA_ROLE_MAX && ra->sandbox[i].role[0] != 0; i++) {
+		words(ra->sandbox[i].layers, true, missing, sizeof missing);
+		full = full && missing[0] == 0;
+	}
+	return full;
 }

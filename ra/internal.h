@@ -4,6 +4,7 @@
 #ifndef CADUCEUS_RA_INTERNAL_H
 #define CADUCEUS_RA_INTERNAL_H
 
+#include "base/metric.h"
 #include "ca/ca.h"
 #include "crl/status.h"
 #include "ra/audit.h"
@@ -153,6 +154,12 @@ struct ra {
 	struct limiter *limiter;
 	bool audit_ok, store_ok;
 	char last_failure[256];
+	struct metrics *metrics;
+	struct buf told[RA_PORT_COUNT];       /* the others' lines */
+	uint64_t crl_entries[RA_GEN_MAX];     /* of the newest; 0 before the first of this boot */
+	int64_t expiring_at, expiring[2];     /* counted when; within 7 and 30 days */
+	int64_t disk_at, disk_said;           /* mono us */
+	double disk_free;                     /* share of the database's file system */
 	struct {
 		char role[12], layers[20];
 	} sandbox[RA_ROLE_MAX];
@@ -245,8 +252,15 @@ void wait_for_va(struct ra *ra, uint64_t client, uint64_t seq, const char *name,
 
 /* health.c */
 void health_request(struct ra *ra, const struct in *in);
+/* metrics.c */
+void metrics_request(struct ra *ra, const struct in *in);
+void metrics_told(struct ra *ra, enum ra_port from, struct span lines);
+/* AUD-12: how full the disk is, every few seconds; ERR_STORE above 95 %. */
+void disk_look(struct ra *ra);
+MUST_USE bool disk_allows(const struct ra *ra, struct err *e);
 void health_fill(struct ra *ra, struct ra_health *h);
 /* A line a role, and one over all: "full", or what is missing. */
+bool sandbox_is_full(const struct ra *ra);
 void sandbox_rows(const struct ra *ra, struct buf *row);
 
 /* officer.c */

@@ -85,7 +85,7 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 		return false;
 	}
 	digest_sha256(spki, o->csr->spki.p, o->csr->spki.n);
-	if (!check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e) ||
+	if (!disk_allows(ra, e) || !check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e) ||
 	    !intent_make(ra, g->ref, o->subject, o->origin == LEAF_TLS ? "tls" : o->origin == LEAF_OFFICER ? "officer" : "enroll",
 	                 &i->serial, e))
 		return false;
@@ -240,7 +240,7 @@ void issue_ca_back(struct ra *ra)
 static bool record(struct ra *ra, struct work *w, struct span der, struct err *e)
 {
 	struct leaf *l = w->leaf;
-	char serial[2 * SERIAL_MAX + 1];
+	char serial[2 * SERIAL_MAX + 1], labels[128];
 
 	serial_text(&w->serial, serial, sizeof serial);
 	if (!store_certificate_add(ra->c.store, &l->row, der, e))
@@ -249,6 +249,9 @@ static bool record(struct ra *ra, struct work *w, struct span der, struct err *e
 	if (l->credential != 0 && !store_credential_use(ra->c.store, l->credential, e))
 		return false;
 	audit_leaf(ra, l, serial, "success", NULL);
+	snprintf(labels, sizeof labels, "protocol=\"%s\",profile=\"%s\",ca=\"%s\"",
+	         l->origin == LEAF_OFFICER ? "officer" : l->origin == LEAF_TLS ? "internal" : "est", l->row.profile, l->row.ca);
+	metrics_add(ra->metrics, "caduceus_issued_total", labels, 1);
 	return true;
 }
 

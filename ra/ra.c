@@ -275,8 +275,11 @@ static void from_ca(struct ra *ra, const struct in *in)
 		officer_hsm_answered(ra, w, good, in->f.body, &why);
 		break;
 	case WORK_STATE:
-		if (good && ca_state_get(in->f.body, &ra->ca_state, &why))
+		if (good && ca_state_get(in->f.body, &ra->ca_state, &why)) {
 			ra->ca_state_at = ra->mono;
+			metrics_told(ra, RA_PORT_CA, ra->ca_state.metrics);
+			ra->ca_state.metrics = (struct span){ NULL, 0 };
+		}
 		break;
 	default:
 		break;
@@ -327,6 +330,9 @@ static void from_enroll(struct ra *ra, const struct in *in)
 	case RA_HEALTH:
 		health_request(ra, in);
 		break;
+	case RA_COUNTED:
+		metrics_told(ra, in->port, in->f.body);
+		break;
 	default:
 		/* Officers' verbs are taken from the officers' channel alone. */
 		log_event(LOG_LEVEL_ERROR, "front asked for what is not its own", "type", LOG_NUM(in->f.type), NULL);
@@ -343,6 +349,10 @@ static void from_officers(struct ra *ra, const struct in *in)
 		officer_request(ra, in);
 	} else if (in->f.type == RA_HEALTH) {
 		health_request(ra, in);
+	} else if (in->f.type == RA_COUNTED) {
+		metrics_told(ra, in->port, in->f.body);
+	} else if (in->f.type == RA_METRICS) {
+		metrics_request(ra, in);
 	} else {
 		err_set(&e, ERR_DENIED, "not on this channel");
 		answer_error(ra, in->port, in->f.id, &e);
@@ -437,6 +447,7 @@ static void by_the_clock(struct ra *ra)
 	if (ra->setup_phase == SETUP_DONE) {
 		if (ra->c.provision)
 			provision_continue(ra);
+		disk_look(ra);
 		renew_due(ra);
 	}
 	crl_continue(ra);
@@ -633,6 +644,7 @@ bool ra_open(struct ra **out, const struct ra_config *c, int64_t now, int64_t mo
 	ra->audit_ok = ra->store_ok = true;
 	ra->crl.entries_fd = ra->crl.body_fd = -1;
 	ra->limiter = limiter_new();
+	ra->metrics = metrics_new();
 	snprintf(ra->organization, sizeof ra->organization, "%s", c->config->organization);
 	if (!begin(ra, e))
 		return false;
@@ -676,6 +688,9 @@ void ra_close(struct ra *ra)
 	for (size_t i = 0; i < RA_WAIT_MAX; i++)
 		buf_free(&ra->wait[i].row);
 	buf_free(&ra->publishing.rows);
+	for (int i = 0; i < RA_PORT_COUNT; i++)
+		buf_free(&ra->told[i]);
+	metrics_free(ra->metrics);
 	limiter_free(ra->limiter);
 	free(ra->in);
 	free(ra->out);

@@ -22,6 +22,8 @@ enum ra_op { /* frame types */
 	                      names are those of the configuration, door `internal`, profile `server` */
 	RA_REFUSED,        /* told (enroll): ra_refused: front refused somebody before asking; goes into the audit */
 	RA_OFFICER,        /* ask (officer): ra_officer; answer: ra_rows */
+	RA_COUNTED,        /* told (either front): its lines of base/metric.h */
+	RA_METRICS,        /* ask (officer): empty; answer: the whole exposition, text */
 	RA_OP_COUNT
 };
 

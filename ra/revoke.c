@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool allowed(struct ra *ra, const struct certificate *c, enum crl_reason reason, struct err *e)
@@ -28,7 +29,7 @@ bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_rea
 		                  .auth = "local", .source = source, .object_type = "certificate" };
 	struct serial s = { .n = (uint8_t)c->serial_n };
 	struct generation *g = gen_by_ref(ra, c->ref);
-	char text[2 * SERIAL_MAX + 1];
+	char text[2 * SERIAL_MAX + 1], labels[64];
 
 	if (!allowed(ra, c, reason, e))
 		return false;
@@ -45,6 +46,8 @@ bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_rea
 		return false;
 	if (reason == REASON_KEY_COMPROMISE || reason == REASON_CA_COMPROMISE)
 		crl_request(ra, g, actor);
+	snprintf(labels, sizeof labels, "reason=\"%s\"", crl_reason_name(reason));
+	metrics_add(ra->metrics, "caduceus_revoked_total", labels, 1);
 	ev.object = text;
 	audit_detail(&ev, "reason", crl_reason_name(reason));
 	audit_detail(&ev, "ca", c->ca);

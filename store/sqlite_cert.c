@@ -416,3 +416,15 @@ bool store_status_tail(struct store *s, uint64_t after, unsigned limit, store_st
 
 	return each_status(s, q, each, arg, e);
 }
+
+bool store_expiring_count(struct store *s, int64_t now, int64_t before, int64_t most, int64_t *n, struct err *e)
+{
+	AUTO_QUERY *q = query(s, e,
+	                      "SELECT count(*) FROM (SELECT 1 FROM certificate c JOIN status t ON t.ref = c.ref AND t.serial = c.serial"
+	                      " WHERE c.not_after > ? AND c.not_after <= ? AND t.state = 0 LIMIT ?)",
+	                      "iii", now, before, most);
+	int rc = q != NULL ? step(s, q, e) : -1;
+
+	*n = rc == 1 ? sqlite3_column_int64(q, 0) : 0;
+	return rc >= 0;
+}

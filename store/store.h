@@ -189,6 +189,9 @@ typedef bool store_certificate_each(void *arg, const struct certificate *row);
 MUST_USE bool store_certificate_list(struct store *s, const struct certificate_filter *f, unsigned limit,
                                      store_certificate_each *each, void *arg, struct err *e);
 
+/* How many valid ones end in (now, before]; `most` means that many or more. */
+MUST_USE bool store_expiring_count(struct store *s, int64_t now, int64_t before, int64_t most, int64_t *n, struct err *e);
+
 /* Status. */
 struct status_row {
 	int64_t ref;

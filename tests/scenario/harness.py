@@ -94,7 +94,8 @@ class Instance:
         self.va = f"http://127.0.0.1:{self.va_port}"
         self.settings = [
             f"listen.enroll=127.0.0.1:{self.enroll_port}", f"listen.va=127.0.0.1:{self.va_port}",
-            f"public.enroll=https://localhost:{self.enroll_port}", f"public.va={self.va}", *settings]
+            f"public.enroll=https://localhost:{self.enroll_port}", f"public.va={self.va}",
+            *([] if any(s.startswith("listen.metrics=") for s in settings) else ["listen.metrics=off"]), *settings]
         argv = [BUILD / "caduceus", "init", "--dir", self.dir, "--organization", "St. Hedwig"]
         for s in self.settings:
             argv += ["--set", s]
