@@ -57,7 +57,7 @@ static const struct {
 	unsigned mode;
 } folders[] = {
 	{ "profiles", 0755 }, { "token", 0700 }, { "tls", 0700 }, { "trust", 0755 }, { "ca", 0700 }, { "crl", 0755 },
-	{ "officers", 0700 }, { "run", 0755 },   { "log", 0700 },
+	{ "officers", 0700 }, { "run", 0755 },   { "log", 0700 }, { "backup", 0700 },
 };
 
 static bool make_folders(const char *dir, struct err *e)

@@ -26,7 +26,7 @@ static const struct own {
 	bool make;
 } owned[] = {
 	{ "token", ROLE_CA, false }, { "ca", ROLE_CA, false }, { "softhsm2.conf", ROLE_CA, false }, { "run/hsm.lock", ROLE_CA, true },
-	{ "trust", ROLE_RA, false }, { "crl", ROLE_RA, false }, { "profiles", ROLE_RA, false }, { "tls", ROLE_ENROLL, false },
+	{ "trust", ROLE_RA, false }, { "crl", ROLE_RA, false }, { "profiles", ROLE_RA, false }, { "backup", ROLE_RA, false }, { "tls", ROLE_ENROLL, false },
 };
 
 void owners_find(struct owners *o)

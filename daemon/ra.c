@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rnd.h"
-#include "daemon/audit_verify.h"
+#include "daemon/offline.h"
 #include "daemon/role.h"
 #include "store/store.h"
 
@@ -117,10 +117,10 @@ static void confine(const char *database)
 {
 	AUTO_FREE char *wal = mem_printf("%s-wal", database), *shm = mem_printf("%s-shm", database), *lock = mem_printf("%s.lock", database),
 	               *trust = mem_printf("%s/trust", role.dir), *crl = mem_printf("%s/crl", role.dir),
-	               *profiles = mem_printf("%s/profiles", role.dir);
+	               *profiles = mem_printf("%s/profiles", role.dir), *backup = mem_printf("%s/backup", role.dir);
 
 	role_confine(&(struct sandbox){ .path = { { database, true }, { wal, true }, { shm, true }, { lock, true }, { trust, true },
-	                                          { crl, true }, { profiles, true } } });
+	                                          { crl, true }, { profiles, true }, { backup, true } } });
 }
 
 int main(int argc, char **argv)
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 	role_begin(&role, "ra", argc, argv);
 	database_uri(uri, sizeof uri);
 	if (role.option != NULL)
-		return audit_verify_command(uri, role.option);
+		return offline_command(uri, role.option);
 	for (int i = 0; i < RA_PORT_COUNT; i++)
 		port_init(&port[i]);
 	if (!store_open(&store, uri, role.provision, &e))

@@ -100,6 +100,13 @@ struct crl_work {
 	char actor[64];
 };
 
+/* One `backup create` at a time. */
+struct backup_work {
+	struct store_backup *copy; /* NULL none */
+	uint64_t client;
+	char path[512], actor[64];
+};
+
 /* One `crl publish` at a time: answered when all of its CRLs are there. */
 struct publishing {
 	uint64_t client;           /* 0 nobody */
@@ -150,6 +157,7 @@ struct ra {
 	uint32_t crl_due;          /* bit per index of gens: make one now */
 	char crl_why[32][32];
 	struct publishing publishing;
+	struct backup_work backup;
 	int64_t renewed_at;
 	struct limiter *limiter;
 	bool audit_ok, store_ok;
@@ -252,6 +260,9 @@ void wait_for_va(struct ra *ra, uint64_t client, uint64_t seq, const char *name,
 
 /* health.c */
 void health_request(struct ra *ra, const struct in *in);
+/* backup.c */
+void backup_continue(struct ra *ra);
+MUST_USE bool restore_begin(struct ra *ra, struct err *e); /* false: it may not serve */
 /* metrics.c */
 void metrics_request(struct ra *ra, const struct in *in);
 void metrics_told(struct ra *ra, enum ra_port from, struct span lines);

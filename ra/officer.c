@@ -23,6 +23,7 @@ static const struct handler {
 	{ "crl.publish", crl_publish },
 	{ "profile.list", profile_list }, { "profile.show", profile_show }, { "profile.load", profile_load_verb },
 	{ "audit.show", audit_show }, { "hsm.list", hsm_verb }, { "hsm.test", hsm_verb },
+	{ "backup.create", backup_create },
 };
 
 bool gather(struct gathered *g, const struct buf *row)

@@ -54,6 +54,7 @@ bool profile_show(struct call *c, struct err *e);
 bool profile_load_verb(struct call *c, struct err *e);
 bool audit_show(struct call *c, struct err *e);
 bool hsm_verb(struct call *c, struct err *e);
+bool backup_create(struct call *c, struct err *e);
 bool status_verb(struct call *c, struct err *e);
 /* SHA-256 of the newest root, hexadecimal. */
 bool root_fingerprint(struct ra *ra, char out[65]);

@@ -502,8 +502,9 @@ int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 		memmove(ra->in, ra->in + taken, ra->in_n * sizeof *ra->in);
 	flush(ra);
 	feed_continue(ra);
+	backup_continue(ra);
 	flush(ra);
-	return ra->in_n != 0 || ra->crl.collecting || (ra->va_subscribed && ra->va_snapshot) ? mono : mono + US_PER_SECOND / 4;
+	return ra->in_n != 0 || ra->backup.copy != NULL || ra->crl.collecting || (ra->va_subscribed && ra->va_snapshot) ? mono : mono + US_PER_SECOND / 4;
 }
 
 void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mono)
@@ -625,6 +626,10 @@ static bool begin(struct ra *ra, struct err *e)
 		return false;
 	}
 	audit(ra, &ev);
+	if (!restore_begin(ra, e)) {
+		store_rollback(ra->c.store);
+		return false;
+	}
 	import_profiles(ra);
 	if (!ra->audit_ok) {
 		store_rollback(ra->c.store);
@@ -688,6 +693,7 @@ void ra_close(struct ra *ra)
 	for (size_t i = 0; i < RA_WAIT_MAX; i++)
 		buf_free(&ra->wait[i].row);
 	buf_free(&ra->publishing.rows);
+	store_backup_end(ra->backup.copy);
 	for (int i = 0; i < RA_PORT_COUNT; i++)
 		buf_free(&ra->told[i]);
 	metrics_free(ra->metrics);

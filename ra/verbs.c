@@ -46,6 +46,7 @@ static const struct verb verbs[] = {
 	{ "audit.show", true, ROLE_AUDITOR | ROLE_ADMINISTRATOR,
 	  { { "after", T, false, 24 }, { "limit", I, false, 0 } } },
 	{ "hsm.list", true, ROLE_ADMINISTRATOR | ROLE_OPERATOR, { { 0 } } },
+	{ "backup.create", false, ROLE_ADMINISTRATOR | ROLE_OPERATOR, { { 0 } } },
 	{ "hsm.test", false, ROLE_ADMINISTRATOR | ROLE_OPERATOR, { { 0 } } },
 };
 

@@ -229,6 +229,9 @@ static bool migrate(struct store *s, bool create, struct err *e)
 		                                "use that program", (long long)have, (long long)want);
 	if (have == 0 && !create)
 		return err_set(e, ERR_STORE, "the database is empty; `caduceus init` makes an instance");
+	if (have != 0 && have < want && !create)
+		return err_set(e, ERR_CONFLICT, "the database is of an older program (schema %lld, this one wants %lld): `caduceus upgrade` "
+		                                "migrates it", (long long)have, (long long)want);
 	for (; have < want; have++) {
 		if (!plain(s, "BEGIN IMMEDIATE", e))
 			return false;
@@ -315,7 +318,8 @@ bool store_open(struct store **out, const char *uri, bool create, struct err *e)
 
 	s->lock = -1;
 	if (!open_db(s, uri, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), e) ||
-	    !plain(s, "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY; PRAGMA journal_mode = WAL;"
+	    (pragma(s, "PRAGMA user_version") == 0 && !plain(s, "PRAGMA journal_mode = MEMORY", e)) ||
+	    !plain(s, "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
 	              "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16000", e) ||
 	    !keep_files(s, e) ||
 	    !migrate(s, create, e) || !store_begin(s, e))
@@ -374,4 +378,40 @@ bool store_meta_put(struct store *s, const char *key, struct span value, struct 
 {
 	return execute(s, e, NULL, "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
 	               "tb", key, value.p, value.n);
+}
+
+bool store_rollback_jump(struct store *s, int64_t by, struct err *e)
+{
+	if (!execute(s, e, NULL, "UPDATE generation SET crl_number = crl_number + ?", "i", by))
+		return false;
+	/* The feed's numbers go on above all that was ever told: the newest row carries the jump. */
+	if (!execute(s, e, NULL, "UPDATE status SET seq = seq + ? WHERE seq = (SELECT max(seq) FROM status)", "i", by * 1000))
+		return false;
+	return load_seq(s, e);
+}
+
+bool store_upgrade(const char *uri, int *from, int *to, struct err *e)
+{
+	AUTO_STRUCT(store) *s = mem_new(sizeof *s);
+	AUTO_FREE char *copy = NULL;
+	struct store_backup *b = NULL;
+	int more = 1;
+
+	s->lock = -1;
+	if (!open_db(s, uri, SQLITE_OPEN_READWRITE, e))
+		return false;
+	*from = *to = (int)pragma(s, "PRAGMA user_version");
+	while (store_schema[*to].name != NULL)
+		++*to;
+	if (*from <= 0)
+		return err_set(e, ERR_STORE, "the database is empty; `caduceus init` makes an instance");
+	if (*from >= *to)
+		return migrate(s, true, e); /* nothing to do, or newer: it says so */
+	copy = mem_printf("%s.before-schema-%d", uri + 7, *to);
+	if (!store_backup_begin(s, copy, &b, e))
+		return err_in(e, "the copy that is kept before a migration");
+	while (more > 0)
+		more = store_backup_step(b, 4096, e);
+	store_backup_end(b);
+	return more == 0 && keep_files(s, e) && migrate(s, true, e);
 }

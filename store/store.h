@@ -226,4 +226,14 @@ typedef bool store_audit_each(void *arg, uint64_t seq, const char *record, const
 MUST_USE bool store_audit_list(struct store *s, uint64_t after, unsigned limit, store_audit_each *each, void *arg,
                                struct err *e);
 
+/* An online copy into a new file, on this connection; step by step, between transactions. */
+struct store_backup;
+MUST_USE bool store_backup_begin(struct store *s, const char *path, struct store_backup **out, struct err *e);
+int store_backup_step(struct store_backup *b, int pages, struct err *e); /* 1 more to do, 0 whole, -1 failed */
+void store_backup_end(struct store_backup *b);
+/* After a restore: the next CRL numbers and status sequence are this much (and a thousandfold) higher. */
+MUST_USE bool store_rollback_jump(struct store *s, int64_t by, struct err *e);
+/* Opens, migrates to this program's schema; *from and *to say what was done. A copy is kept beside it first. */
+MUST_USE bool store_upgrade(const char *uri, int *from, int *to, struct err *e);
+
 #endif
