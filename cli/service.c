@@ -303,6 +303,13 @@ static enum exit_code serve(struct invocation *i)
 	return (enum exit_code)parent_serve(&(struct parent_options){ .dir = i->dir });
 }
 
+static enum exit_code own(struct invocation *i)
+{
+	struct err e;
+
+	return parent_own(i->dir, &e) ? EXIT_DONE : complain(EXIT_FAILED, "%s", e.text);
+}
+
 static enum exit_code status(struct invocation *i)
 {
 	json_t *doc;
@@ -373,6 +380,7 @@ const struct command commands_service[] = {
 	  { { "organization", "NAME", "stands as O in every subject", false },
 	    { "set", "KEY=VALUE", "a setting of caduceus.yaml", true } } },
 	{ "serve", "", "", 0, 0, "runs it in the foreground; prints ready", "caduceus serve --dir /var/lib/caduceus", serve, { { 0 } } },
+	{ "own", "", "", 0, 0, "gives each role its files; the systemd unit does it before serve", "caduceus own", own, { { 0 } } },
 	{ "status", "", "", 0, 0, "says whether all is well; exit 0 only then", "caduceus status", status, { { 0 } } },
 	{ "config", "check", "", 0, 0, "finds every mistake in caduceus.yaml", "caduceus config check", config_check, { { 0 } } },
 	{ "config", "show", "", 0, 0, "every setting, its value and where that comes from", "caduceus config show", config_show_command, { { 0 } } },

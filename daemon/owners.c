@@ -86,9 +86,9 @@ static bool give(const struct owners *o, enum role_id r, int at, const char *nam
 
 static bool make_empty(const char *path, struct err *e)
 {
-	AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	return fd >= 0 || err_sys(e, ERR_IO, "%s", path);
+	return fd >= 0 || errno == EEXIST || err_sys(e, ERR_IO, "%s", path);
 }
 
 static bool give_path(const struct owners *o, enum role_id r, const char *path, bool make, struct err *e)

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,7 +58,8 @@ struct parent {
 	int signals, lock;
 	int stop;             /* 0 running, 1 asked to stop, 2 asked twice */
 	bool said_ready, failed;
-	int64_t stop_deadline;
+	int64_t stop_deadline, watchdog_next;
+	uint64_t watchdog;    /* us; 0: systemd does not ask */
 };
 
 bool role_program(const char *role, char *out, size_t size)
@@ -280,8 +282,8 @@ static void continue_stop(struct parent *p)
 
 	if (p->stop == 2 || clock_mono() >= p->stop_deadline) {
 		for (int r = 0; r < ROLE_COUNT; r++)
-			if (p->child[r].pid != 0)
-				kill(p->child[r].pid, SIGKILL);
+			if (p->child[r].pid != 0 && kill(p->child[r].pid, SIGKILL) != 0 && errno == EPERM)
+				p->child[r].pid = 0; /* no right to: it dies with this process (PR_SET_PDEATHSIG) */
 		return;
 	}
 	for (int r = 0; r < ROLE_COUNT; r++)
@@ -353,6 +355,23 @@ static void restart_due(struct parent *p)
 	}
 }
 
+/* sd_notify(3): systemd wants to know since when. */
+static void notify_reloading(void)
+{
+	AUTO_FREE char *text = mem_printf("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono());
+
+	sd_notify(0, text);
+}
+
+/* While the parent runs its loop it is alive; its roles are watched by it. */
+static void feed_watchdog(struct parent *p)
+{
+	if (p->watchdog == 0 || clock_mono() < p->watchdog_next)
+		return;
+	p->watchdog_next = clock_mono() + (int64_t)p->watchdog / 3;
+	sd_notify(0, "WATCHDOG=1");
+}
+
 static void reload(struct parent *p)
 {
 	AUTO_FREE char *path = NULL;
@@ -360,7 +379,9 @@ static void reload(struct parent *p)
 	AUTO_BUF mistakes = { 0 };
 	AUTO_FREE struct config *next = mem_new(sizeof *next);
 
+	notify_reloading();
 	if (!config_load(next, p->o->dir, &mistakes)) {
+		sd_notify(0, "READY=1");
 		log_event(LOG_LEVEL_ERROR, "configuration not reloaded, the old one stays", "why", buf_str(&mistakes), NULL);
 		return;
 	}
@@ -372,6 +393,7 @@ static void reload(struct parent *p)
 	for (int r = 0; r < ROLE_COUNT; r++)
 		if (p->child[r].pid != 0)
 			(void)!control_send(p->child[r].control, CONTROL_RELOAD, "", fd, NULL);
+	sd_notify(0, "READY=1");
 	log_event(LOG_LEVEL_INFO, "configuration reloaded", NULL);
 }
 
@@ -442,6 +464,8 @@ static void say_ready(struct parent *p)
 
 static void loop(struct parent *p)
 {
+	if (sd_watchdog_enabled(0, &p->watchdog) <= 0)
+		p->watchdog = 0;
 	while (p->stop == 0 || !none_left(p)) {
 		struct pollfd fd[1 + ROLE_COUNT];
 
@@ -455,6 +479,7 @@ static void loop(struct parent *p)
 		for (int r = 0; r < ROLE_COUNT; r++)
 			hear(p, r);
 		say_ready(p);
+		feed_watchdog(p);
 		if (p->stop != 0)
 			continue_stop(p);
 		else
@@ -500,7 +525,10 @@ static int begin(struct parent *p, struct err *e)
 	owners_find(&p->owners);
 	if (!p->owners.apart && !p->o->provision)
 		log_event(LOG_LEVEL_WARN, "the roles share one uid", "why", p->owners.why_not, NULL);
-	return owners_apply(&p->owners, &p->config, e) && open_listeners(p, e) && start_all(p, e) ? 0 : 1;
+	/* A unit may have done it before (parent_own) and taken the right away. */
+	if (prctl(PR_CAPBSET_READ, CAP_CHOWN) == 1 && !owners_apply(&p->owners, &p->config, e))
+		return 1;
+	return open_listeners(p, e) && start_all(p, e) ? 0 : 1;
 }
 
 int parent_serve(const struct parent_options *o)
@@ -533,4 +561,18 @@ int parent_serve(const struct parent_options *o)
 	if (p->failed)
 		fprintf(stderr, "caduceus: a role could not start; the reason stands above\n");
 	return rc != 0 ? rc : p->failed || (o->provision && !p->said_ready);
+}
+
+bool parent_own(const char *dir, struct err *e)
+{
+	AUTO_FREE struct config *c = mem_new(sizeof *c);
+	AUTO_BUF mistakes = { 0 };
+	struct owners o;
+
+	if (!config_load(c, dir, &mistakes))
+		return err_set(e, ERR_CONFIG, "%.400s", buf_str(&mistakes));
+	owners_find(&o);
+	if (!o.apart)
+		return err_set(e, ERR_DENIED, "nothing done: %s", o.why_not);
+	return owners_apply(&o, c, e);
 }

@@ -5,6 +5,8 @@
 #ifndef CADUCEUS_DAEMON_PARENT_H
 #define CADUCEUS_DAEMON_PARENT_H
 
+#include "base/err.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -20,5 +22,9 @@ int parent_serve(const struct parent_options *o);
 
 /* Path of a role's program ("ca", "ra", "va", "front"): beside the running program, or ../libexec/caduceus of it. */
 bool role_program(const char *role, char *out, size_t size);
+
+/* Gives each role its files below dir, when root calls it and the roles' users exist; else says so and does nothing. For a
+ * unit whose service has no right to do it itself. */
+MUST_USE bool parent_own(const char *dir, struct err *e);
 
 #endif
