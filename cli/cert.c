@@ -122,6 +122,12 @@ static enum exit_code changed(struct invocation *i, const char *verb, json_t *ar
 		return code;
 	if (i->json)
 		print_json(doc);
+	else if (json_integer_value(json_object_get(doc, "changed")) > 1)
+		printf("%s %lld certificates of %s, the newest %s%s\n", said, (long long)json_integer_value(json_object_get(doc, "changed")),
+		       member(doc, "device"), member(doc, "serial"),
+		       json_array_size(json_object_get(doc, "confirmed")) != 0
+		               ? "; OCSP says so now"
+		               : "; OCSP has not confirmed it yet, look at `caduceus status`");
 	else
 		printf("%s %s (%s)%s\n", said, member(doc, "serial"), member(doc, "subject"),
 		       json_array_size(json_object_get(doc, "confirmed")) != 0

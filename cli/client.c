@@ -19,7 +19,7 @@ static const struct {
 } kinds[] = {
 	{ "not-found", EXIT_NOT_FOUND }, { "denied", EXIT_DENIED }, { "unauthenticated", EXIT_DENIED }, { "busy", EXIT_UNREACHABLE },
 	{ "timeout", EXIT_UNREACHABLE }, { "hsm", EXIT_UNREACHABLE }, { "pin", EXIT_UNREACHABLE }, { "store", EXIT_UNREACHABLE },
-	{ "bad-request", EXIT_USAGE },   { "usage", EXIT_USAGE },
+	{ "bad-request", EXIT_USAGE },   { "bad-name", EXIT_USAGE },   { "usage", EXIT_USAGE },
 };
 
 enum exit_code exit_of(const char *kind)
@@ -42,9 +42,13 @@ static size_t take(char *p, size_t size, size_t n, void *arg)
 
 static enum exit_code unreachable(const struct invocation *i, const char *socket)
 {
+	AUTO_FREE char *version = mem_printf("%s/VERSION", i->dir);
+
 	if (access(i->dir, F_OK) != 0)
 		return complain(EXIT_UNREACHABLE, "there is no instance at %s; `caduceus init --dir %s` makes one, --dir names another", i->dir,
 		                i->dir);
+	if (access(version, F_OK) != 0)
+		return complain(EXIT_UNREACHABLE, "%s is no instance; `caduceus init --dir DIR` makes one, --dir names another", i->dir);
 	if (access(socket, F_OK) == 0 && access(socket, W_OK) != 0 && errno == EACCES)
 		return complain(EXIT_DENIED, "you may not use %s; ask root to add you to the group caduceus", socket);
 	return complain(EXIT_UNREACHABLE, "the service does not answer; is `caduceus serve --dir %s` running?", i->dir);

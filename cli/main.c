@@ -215,7 +215,7 @@ int cli_main(int argc, char **argv)
 
 	if (argc < 2)
 		return usage(stderr, EXIT_USAGE);
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
 		return usage(stdout, EXIT_DONE);
 	if (strcmp(argv[1], "--version") == 0) {
 		printf("caduceus %s\n", CADUCEUS_VERSION);

@@ -257,7 +257,7 @@ static enum exit_code init_done(const struct invocation *i)
 		return EXIT_DONE;
 	}
 	if (config_load(c, i->dir, &mistakes))
-		printf("devices come to  %s\nOCSP and CRLs    %s (stands in every certificate: edit caduceus.yaml before the first device comes)\n", c->public_enroll,
+		printf("devices come to  %s\nOCSP and CRLs    %s\n                 (stands in every certificate, the authorities' own too; for another one init anew)\n", c->public_enroll,
 		       c->public_va);
 	printf("instance         %s\nroot SHA-256     %s\n\nNext:\n  caduceus serve --dir %s\n  caduceus device add pump-1 --dir %s\n", i->dir, hex,
 	       i->dir, i->dir);

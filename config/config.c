@@ -317,6 +317,11 @@ static bool judge_file(struct config *c, bool read, struct yaml_file *f, const c
 {
 	bool good = f->n == 0 ? read : apply(c, f, label, mistakes) && read;
 
+	if (read && f->n == 0) {
+		yaml_file_mistake(mistakes, label, 1, "the file is empty; `caduceus init` writes one with every key");
+		good = false;
+	}
+
 	return good && check_whole(c, label, mistakes);
 }
 

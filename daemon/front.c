@@ -63,6 +63,8 @@ static void logged(void *arg, const struct request *q, const struct response *r,
 	metrics_add(metrics, "caduceus_requests_total", labels, 1);
 	snprintf(labels, sizeof labels, "listener=\"%s\"", role.name);
 	metrics_observe(metrics, "caduceus_request_duration_seconds", labels, us);
+	if (r->status == 413 && est != NULL)
+		est_too_large(est, q);
 	log_event(r->status >= 500 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "request", "request_id", q->request_id, "remote",
 	          q->remote, "method", q->method, "path", q->path, "status", LOG_NUM(r->status), "dur_us",
 	          LOG_NUM(us), "why", r->why[0] != 0 ? r->why : NULL, NULL);

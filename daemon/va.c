@@ -36,10 +36,10 @@ static bool wait_control(int ms)
 static const char *status_word(const struct response *r)
 {
 	static const char *const words[] = { "successful", "malformedRequest", "internalError", "tryLater", "other", "sigRequired", "unauthorized" };
-	const uint8_t *p = r->body.p;
+	const uint8_t *p = r->head;
 
 	/* OCSPResponse: SEQUENCE { ENUMERATED, … }; a length of up to three octets. */
-	for (size_t i = 2; i + 2 < r->body.n && i < 6; i++)
+	for (size_t i = 2; i + 2 < r->head_n && i < 6; i++)
 		if (p[i] == 0x0a && p[i + 1] == 1 && p[i + 2] < COUNT_OF(words))
 			return words[p[i + 2]];
 	return "other";
@@ -48,11 +48,11 @@ static const char *status_word(const struct response *r)
 /* By the first CertID that is answered: it stands near the beginning. */
 static const char *hash_word(const struct response *r)
 {
-	size_t n = r->body.n < 200 ? r->body.n : 200;
+	size_t n = r->head_n;
 
-	if (n != 0 && memmem(r->body.p, n, "\x06\x05\x2b\x0e\x03\x02\x1a", 7) != NULL)
+	if (n != 0 && memmem(r->head, n, "\x06\x05\x2b\x0e\x03\x02\x1a", 7) != NULL)
 		return "sha1";
-	return n != 0 && memmem(r->body.p, n, "\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01", 11) != NULL ? "sha256" : "none";
+	return n != 0 && memmem(r->head, n, "\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01", 11) != NULL ? "sha256" : "none";
 }
 
 static void logged(void *arg, const struct request *q, const struct response *r, int64_t us)

@@ -313,7 +313,8 @@ static bool ask_ra(struct est *est, const struct request *in, enum est_operation
 	snprintf(q->source.request_id, sizeof q->source.request_id, "%s", in->request_id);
 	if (!type_is_pkcs10(in->content_type)) {
 		err_set(&e, ERR_BAD_TYPE, "Content-Type must be application/pkcs10");
-		refuse(in, out, &e);
+		refuse_and_tell(est, in, operations[op].name, "", out, &e);
+		mem_wipe(q, sizeof *q);
 		return false;
 	}
 	if (!identify(est, in, q, &e) || !est_body_decode(&der, in->body, &e)) {
@@ -335,6 +336,7 @@ static bool parse(void *ctx, const struct request *in, struct ask *ask, struct r
 	struct est *est = ctx;
 	enum est_operation op;
 	char label[32];
+	struct err e;
 
 	if (strncmp(in->path, EST_PREFIX, sizeof EST_PREFIX - 1) != 0 ||
 	    !est_path_parse(in->path + sizeof EST_PREFIX - 1, &op, label)) {
@@ -342,7 +344,8 @@ static bool parse(void *ctx, const struct request *in, struct ask *ask, struct r
 		return false;
 	}
 	if (!known_label(est, label)) {
-		response_text(out, 404, in, "no EST label of this name: a label is a profile with the est door");
+		err_set(&e, ERR_NOT_FOUND, "no EST label of this name: a label is a profile with the est door");
+		refuse_and_tell(est, in, operations[op].name, "", out, &e);
 		return false;
 	}
 	if (strcmp(in->method, operations[op].method) != 0) {
@@ -398,4 +401,14 @@ const struct head *est_head(void)
 	static const struct head head = { parse, format };
 
 	return &head;
+}
+
+void est_too_large(struct est *est, const struct request *in)
+{
+	struct response nowhere = { 0 };
+	struct err e;
+
+	err_set(&e, ERR_TOO_LARGE, "the body is too large");
+	refuse_and_tell(est, in, "request", "", &nowhere, &e);
+	buf_free(&nowhere.body);
 }

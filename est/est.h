@@ -18,6 +18,9 @@ void est_trust(struct est *e, struct span body);
 /* For routes with ctx = struct est *. Prefix "/.well-known/est". */
 const struct head *est_head(void);
 
+/* A body that web/ has refused (413): into the audit as well. */
+void est_too_large(struct est *e, const struct request *in);
+
 /* Parts, for tests. */
 enum est_operation { EST_CACERTS, EST_SIMPLEENROLL, EST_SIMPLEREENROLL, EST_CSRATTRS, EST_SERVERKEYGEN, EST_FULLCMC,
 	             EST_OPERATION_COUNT };

@@ -32,6 +32,7 @@ bool crl_publish_for(struct ra *ra, uint64_t client, uint32_t mask, const char *
 	if (ra->publishing.client != 0)
 		return err_set(e, ERR_BUSY, "CRLs are being made for another officer; try again in a moment");
 	ra->publishing.client = client;
+	ra->crl_retry_at = ra->mono;
 	ra->publishing.left = mask;
 	for (size_t i = 0; i < ra->gen_n; i++) {
 		if ((mask >> i & 1) == 0)
@@ -115,9 +116,15 @@ void crl_abort(struct ra *ra, const char *why)
 	}
 }
 
+/* The first failure of a row is audited; then the pause doubles, from one second to a minute. */
 static void fail(struct ra *ra, const char *why)
 {
-	audit_crl(ra, "failed", why);
+	unsigned shift = ra->crl_failures < 6 ? ra->crl_failures : 6;
+	int64_t pause = US_PER_SECOND << shift;
+
+	if (ra->crl_failures++ == 0)
+		audit_crl(ra, "failed", why);
+	ra->crl_retry_at = ra->mono + (pause < US_PER_MINUTE ? pause : US_PER_MINUTE);
 	crl_abort(ra, why);
 }
 
@@ -247,7 +254,7 @@ void crl_continue(struct ra *ra)
 		collect(ra);
 		return;
 	}
-	if (ra->crl.active || ra->setup_phase != SETUP_DONE)
+	if (ra->crl.active || ra->setup_phase != SETUP_DONE || (ra->crl_failures != 0 && ra->mono < ra->crl_retry_at))
 		return;
 	for (size_t i = 0; i < ra->gen_n; i++)
 		if ((ra->crl_due >> i & 1) != 0) {
@@ -338,6 +345,7 @@ static void answer_officer(struct ra *ra)
 	AUTO_BUF row = { 0 };
 	AUTO_FREE char *url = mem_printf("%s/crl/%s/%u.crl", ra->config->public_va, c->gen.name, c->gen.gen);
 
+	ra->crl_failures = 0;
 	ra->crl_entries[gen_index(ra, gen_by_ref(ra, c->ref))] = c->entries;
 	if (!c->waited || p->client == 0)
 		return;
@@ -385,7 +393,7 @@ void crl_answered(struct ra *ra, struct work *w, bool good, struct span body, co
 		struct generation *g = gen_by_ref(ra, ra->crl.ref);
 
 		fail(ra, why->text);
-		crl_request(ra, g, "ra"); /* again, when ca is back */
+		crl_request(ra, g, "ra"); /* again, after a pause */
 		return;
 	}
 	if (w->type == CA_CRL_END) {

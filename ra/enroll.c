@@ -21,6 +21,7 @@ struct who {
 	bool expired;
 	struct certificate cert;  /* reenroll: the one that is renewed */
 	struct san_list cert_san;
+	struct dn cert_dn;
 	bool has_cert;
 };
 
@@ -51,8 +52,11 @@ static void waste(const char *password)
 	password_hash(password, salt, out);
 }
 
+/* What guessers elsewhere do is theirs: only a wrong password meets the limits of its name and address. */
 static bool wrong_password(struct ra *ra, const struct ra_enroll *q, struct err *e)
 {
+	if (!limiter_allows(ra->limiter, q->user, q->source.address, ra->mono, e))
+		return false;
 	limiter_failed(ra->limiter, q->user, q->source.address, ra->mono);
 	return err_set(e, ERR_UNAUTHENTICATED, "name or password is wrong");
 }
@@ -61,7 +65,7 @@ static bool by_password(struct ra *ra, const struct ra_enroll *q, struct who *wh
 {
 	struct password_search s = { .password = q->password, .now = ra->now };
 
-	if (!limiter_allows(ra->limiter, q->user, q->source.address, ra->mono, e))
+	if (!limiter_allows_pair(ra->limiter, q->user, q->source.address, ra->mono, e))
 		return false;
 	if (!store_subject_by_name(ra->c.store, "device", q->user, &who->subject, e)) {
 		if (e->kind != ERR_NOT_FOUND)
@@ -100,6 +104,7 @@ static bool by_certificate(struct ra *ra, const struct ra_enroll *q, struct who 
 {
 	AUTO_FREE struct cert *c = mem_new(sizeof *c);
 	char when[32];
+	bool blocked;
 
 	if (!cert_parse(c, q->client.p, q->client.n, e))
 		return false;
@@ -112,11 +117,17 @@ static bool by_certificate(struct ra *ra, const struct ra_enroll *q, struct who 
 		               crl_reason_name((enum crl_reason)who->cert.reason));
 	if (c->not_after + US_PER_SECOND <= ra->now || c->not_before > ra->now)
 		return err_set(e, ERR_BAD_CERT, "client certificate: it is not valid now");
+	if (!store_key_blocked(ra->c.store, who->cert.spki, &blocked, e))
+		return false;
+	if (blocked)
+		return err_set(e, ERR_DENIED, "client certificate: its key was revoked as compromised; enrol anew with a password and a new key");
 	if (!cert_has_eku(c, "1.3.6.1.5.5.7.3.2"))
 		return err_set(e, ERR_BAD_CERT, "client certificate: it is not for client authentication");
 	if (who->cert.subject == 0 || !store_subject_by_id(ra->c.store, who->cert.subject, &who->subject, e))
 		return err_set(e, ERR_DENIED, "client certificate: it belongs to no device");
 	who->cert_san = c->san;
+	if (!dn_parse(&who->cert_dn, c->subject, NULL, e))
+		return false;
 	san_list_normalise(&who->cert_san);
 	who->auth = "certificate";
 	who->has_cert = true;
@@ -190,22 +201,34 @@ static void request_key(uint8_t out[32], const struct ra_enroll *q, const struct
 	digest_sha256(out, b.p, b.n);
 }
 
-static bool replay(struct ra *ra, const struct in *in, const struct ra_enroll *q, const uint8_t key[32], const struct active *p,
+struct scratch {
+	struct ra_enroll q;
+	struct who who;
+	struct csr csr;
+	struct grant grant;
+	struct rules rules;
+};
+
+static bool replay(struct ra *ra, const struct in *in, const struct scratch *s, const uint8_t key[32], const struct active *p,
                    struct err *e)
 {
+	const struct ra_enroll *q = &s->q;
 	struct audit_event ev = { .event = "cert.replay", .outcome = "success", .auth = "system", .source = &q->source,
 		                  .object_type = "certificate" };
 	struct certificate row;
-	struct serial s;
+	struct serial serial;
 	AUTO_BUF der = { 0 };
 	char text[2 * SERIAL_MAX + 1];
 
 	if (!store_certificate_by_request(ra->c.store, key, ra->now - US_PER_DAY, &row, e) ||
 	    !store_certificate_der(ra->c.store, row.id, &der, e))
 		return false;
-	s.n = (uint8_t)row.serial_n;
-	memcpy(s.v, row.serial, row.serial_n);
-	serial_text(&s, text, sizeof text);
+	/* ca is not asked, so the proof of possession is looked at here (X509-34). */
+	if (!csr_verify(&s->csr, e))
+		return false;
+	serial.n = (uint8_t)row.serial_n;
+	memcpy(serial.v, row.serial, row.serial_n);
+	serial_text(&serial, text, sizeof text);
 	ev.actor = row.subject_name;
 	ev.object = text;
 	audit_detail(&ev, "reason", "the same request again: the same certificate");
@@ -227,25 +250,21 @@ static bool check_password_left(const struct who *who, struct err *e)
 }
 
 /* EST-05: what policy makes of the request must be what the certificate has. */
-static bool same_names(const struct who *who, const struct grant *g, struct err *e)
+static bool same_names(const struct who *who, const struct active *p, const struct grant *g, struct err *e)
 {
+	const char *was = dn_first(&who->cert_dn, DN_CN), *is = dn_first(&g->subject, DN_CN);
+	bool same_profile = memcmp(p->digest, who->cert.profile_digest, 32) == 0;
 	char dn[600];
 
 	dn_text(&g->subject, dn, sizeof dn);
-	if (strcasecmp(dn, who->cert.dn) != 0)
+	/* The fixed attributes are the profile's: when an officer has changed it, its renewals follow, the device's own name
+	 * stays. */
+	if (same_profile ? strcasecmp(dn, who->cert.dn) != 0 : (was == NULL) != (is == NULL) || (was != NULL && strcasecmp(was, is) != 0))
 		return err_set(e, ERR_BAD_NAME, "a renewal keeps the subject: the certificate has %.120s, the request %.120s", who->cert.dn, dn);
 	if (!san_list_equal(&g->san, &who->cert_san))
 		return err_set(e, ERR_BAD_NAME, "a renewal keeps the alternative names; ask for those of the certificate, or enroll anew");
 	return true;
 }
-
-struct scratch {
-	struct ra_enroll q;
-	struct who who;
-	struct csr csr;
-	struct grant grant;
-	struct rules rules;
-};
 
 static bool enroll(struct ra *ra, const struct in *in, struct scratch *s, struct err *e)
 {
@@ -265,10 +284,10 @@ static bool enroll(struct ra *ra, const struct in *in, struct scratch *s, struct
 	names = (struct policy_names){ .name = s->who.subject.name, .rule_n = s->rules.n, .rule = s->rules.rule };
 	if (!policy_grant(&s->grant, &p->p, &names, &s->csr, e))
 		return false;
-	if (q->op == RA_SIMPLE_REENROLL && !same_names(&s->who, &s->grant, e))
+	if (q->op == RA_SIMPLE_REENROLL && !same_names(&s->who, p, &s->grant, e))
 		return false;
 	request_key(key, q, &s->who, p, &s->csr, &s->grant);
-	if (replay(ra, in, q, key, p, e))
+	if (replay(ra, in, s, key, p, e))
 		return true;
 	if (e->kind != ERR_NOT_FOUND)
 		return false;

@@ -154,6 +154,8 @@ struct ra {
 
 	struct waiter wait[RA_WAIT_MAX];
 	struct crl_work crl;
+	unsigned crl_failures;     /* in a row */
+	int64_t crl_retry_at;
 	uint32_t crl_due;          /* bit per index of gens: make one now */
 	char crl_why[32][32];
 	struct publishing publishing;
@@ -253,6 +255,9 @@ void feed_authority(struct ra *ra, const struct generation *g);
 void feed_crl(struct ra *ra, const struct generation *g, uint64_t number, int64_t this_update, int64_t next_update);
 
 /* revoke.c */
+/* All that the filter lists and that still hold (or are on hold); *n is raised by their number, *seq to the last. */
+MUST_USE bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum crl_reason reason, const char *actor,
+                              const struct ra_source *source, int64_t *n, uint64_t *seq, struct err *e);
 MUST_USE bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_reason reason, const char *actor,
                                  const struct ra_source *source, uint64_t *seq, struct err *e);
 void waiters_continue(struct ra *ra);

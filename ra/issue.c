@@ -27,10 +27,23 @@ unsigned issue_pending_uses(struct ra *ra, int64_t credential)
 	return n;
 }
 
+/* What is under way has no row yet. */
+static bool pending_elsewhere(const struct ra *ra, const uint8_t spki[32], int64_t subject, const char *dn)
+{
+	for (size_t i = 0; i < RA_OUTSTANDING; i++) {
+		const struct leaf *l = ra->work[i].kind == WORK_LEAF ? ra->work[i].leaf : NULL;
+
+		if (l != NULL && memcmp(l->row.spki, spki, 32) == 0 && (l->subject != subject || (subject == 0 && strcmp(l->row.dn, dn) != 0)))
+			return true;
+	}
+	return false;
+}
+
 /* X509-40, 39, max_key_age: is this key free for this subject? */
 static bool check_key(struct ra *ra, const struct issue_order *o, const uint8_t spki[32], struct err *e)
 {
 	const struct profile *p = &o->profile->p;
+	char dn[sizeof ((struct certificate *)0)->dn];
 	int64_t other, first;
 	bool blocked;
 
@@ -39,9 +52,13 @@ static bool check_key(struct ra *ra, const struct issue_order *o, const uint8_t 
 	if (blocked)
 		return err_set(e, ERR_BAD_KEY, "this key was revoked as compromised and is refused for ever; make a new key");
 	if (!p->shared_key) {
+		dn_text(&o->grant->subject, dn, sizeof dn);
 		if (!store_spki_owner(ra->c.store, spki, o->subject, ra->now, &other, e))
 			return false;
-		if (other != 0)
+		/* Officers' requests are nobody's: there the name tells who is who. */
+		if (other == 0 && o->subject == 0 && !store_spki_other_name(ra->c.store, spki, dn, ra->now, &other, e))
+			return false;
+		if (other != 0 || pending_elsewhere(ra, spki, o->subject, dn))
 			return err_set(e, ERR_BAD_KEY, "this key belongs to a certificate of somebody else; make a new key");
 	}
 	if (p->max_key_age != 0) {
@@ -165,7 +182,14 @@ static void audit_leaf(struct ra *ra, const struct leaf *l, const char *serial, 
 	audit(ra, &ev);
 }
 
-static void close_intent(struct ra *ra, const struct work *w, const char *why)
+/* Refused by ca before its key was used: the serial stands nowhere. Otherwise it is reported as revoked for ever. */
+static bool refused_unsigned(enum err_kind kind)
+{
+	return kind == ERR_BAD_CSR || kind == ERR_BAD_KEY || kind == ERR_BAD_NAME || kind == ERR_POLICY || kind == ERR_LINT ||
+	       kind == ERR_BAD_REQUEST || kind == ERR_DENIED || kind == ERR_TOO_LARGE;
+}
+
+static void close_intent(struct ra *ra, const struct work *w, bool signed_perhaps, const char *why)
 {
 	struct generation *g = gen_by_ref(ra, w->ref);
 	char serial[2 * SERIAL_MAX + 1];
@@ -173,7 +197,12 @@ static void close_intent(struct ra *ra, const struct work *w, const char *why)
 	struct err e;
 
 	serial_text(&w->serial, serial, sizeof serial);
-	if (!store_serial_void(ra->c.store, w->ref, (struct span){ w->serial.v, w->serial.n }, ra->now, g->not_after, &seq, &e)) {
+	if (!signed_perhaps) {
+		if (!store_intent_close(ra->c.store, w->ref, (struct span){ w->serial.v, w->serial.n }, &e)) {
+			ra->audit_ok = false;
+			snprintf(ra->last_failure, sizeof ra->last_failure, "%.255s", e.text);
+		}
+	} else if (!store_serial_void(ra->c.store, w->ref, (struct span){ w->serial.v, w->serial.n }, ra->now, g->not_after, &seq, &e)) {
 		ra->audit_ok = false;
 		snprintf(ra->last_failure, sizeof ra->last_failure, "%.255s", e.text);
 	}
@@ -186,7 +215,7 @@ void issue_ca_lost(struct ra *ra, struct work *w)
 {
 	struct err e;
 
-	close_intent(ra, w, "the signer restarted; never delivered");
+	close_intent(ra, w, true, "the signer restarted; never delivered");
 	if (w->leaf->retried || ra->mono > w->deadline) {
 		err_set(&e, ERR_BUSY, "the signer is restarting; try again in a moment");
 		e.retry_after = 1;
@@ -258,6 +287,7 @@ static bool record(struct ra *ra, struct work *w, struct span der, struct err *e
 static void leaf_answered(struct ra *ra, struct work *w, bool good, struct span der, const struct err *why)
 {
 	struct err e = *why;
+	bool answered_good = good;
 
 	if (!good && (why->kind == ERR_TIMEOUT || why->kind == ERR_BUSY)) {
 		issue_ca_lost(ra, w);
@@ -279,7 +309,9 @@ static void leaf_answered(struct ra *ra, struct work *w, bool good, struct span 
 	if (good) {
 		issue_deliver(ra, w->port, w->client, w->leaf->origin, &w->leaf->row, der, w->leaf->wrapped, w->leaf->chain);
 	} else {
-		close_intent(ra, w, e.text);
+		close_intent(ra, w, answered_good || !refused_unsigned(why->kind), e.text);
+		if (!answered_good && refused_unsigned(why->kind) && w->leaf->source.address[0] != 0)
+			limiter_failed(ra->limiter, w->leaf->actor, w->leaf->source.address, ra->mono);
 		answer_error(ra, w->port, w->client, &e);
 	}
 	work_free(ra, w);
@@ -318,7 +350,7 @@ static void responder_answered(struct ra *ra, struct work *w, bool good, struct 
 		good = false;
 	if (!good) {
 		log_event(LOG_LEVEL_ERROR, "OCSP responder not renewed", "why", e.text, NULL);
-		close_intent(ra, w, e.text);
+		close_intent(ra, w, true, e.text);
 	}
 	ev.object = gen_by_ref(ra, w->ref)->name;
 	ev.outcome = good ? "success" : "failed";

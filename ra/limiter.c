@@ -95,9 +95,14 @@ static bool judge(struct limiter *l, uint64_t key, unsigned most, int64_t mono, 
 	return false;
 }
 
+bool limiter_allows_pair(struct limiter *l, const char *name, const char *source, int64_t mono, struct err *e)
+{
+	return judge(l, key_of(l, name, source), PAIR_FAILURES, mono, e);
+}
+
 bool limiter_allows(struct limiter *l, const char *name, const char *source, int64_t mono, struct err *e)
 {
-	return judge(l, key_of(l, name, source), PAIR_FAILURES, mono, e) && judge(l, key_of(l, name, ""), NAME_FAILURES, mono, e) &&
+	return limiter_allows_pair(l, name, source, mono, e) && judge(l, key_of(l, name, ""), NAME_FAILURES, mono, e) &&
 	       judge(l, key_of(l, "", source), SOURCE_FAILURES, mono, e);
 }
 

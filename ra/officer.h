@@ -20,7 +20,7 @@ struct call {
 struct gathered {
 	struct buf rows;
 	uint32_t n;
-	char next[96];
+	char next[256];
 	bool full;
 };
 /* False when the row does not fit any more: then `next` must say where to go on. */

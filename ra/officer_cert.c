@@ -72,6 +72,21 @@ static bool status_filter(const char *word, int *out, struct err *e)
 	return word[0] == 0 || *out >= 0 || err_set(e, ERR_BAD_REQUEST, "status must be valid, revoked or expired");
 }
 
+/* A mistyped name is no empty list. */
+static bool all_known(const struct call *c, const char *ca, const char *profile, const char *device, struct err *e)
+{
+	struct subject s;
+
+	if (ca[0] != 0 && gen_newest(c->ra, ca) == NULL)
+		return err_set(e, ERR_NOT_FOUND, "there is no authority %s; caduceus ca list", ca);
+	if (profile[0] != 0 && profile_active(c->ra, profile) == NULL)
+		return err_set(e, ERR_NOT_FOUND, "there is no profile %s; caduceus profile list", profile);
+	if (device[0] == 0 || store_subject_by_name(c->ra->c.store, "device", device, &s, e) ||
+	    store_subject_by_name(c->ra->c.store, "service", device, &s, e))
+		return true;
+	return e->kind != ERR_NOT_FOUND ? false : err_set(e, ERR_NOT_FOUND, "there is no device %s; caduceus device list", device);
+}
+
 bool cert_list(struct call *c, struct err *e)
 {
 	struct listing l = { .now = c->ra->now };
@@ -89,7 +104,7 @@ bool cert_list(struct call *c, struct err *e)
 	limit = limit < 1 ? 1 : limit > PAGE ? PAGE : limit;
 	f.after_id = strtoll(after, NULL, 10);
 	f.expiring_before = expiring > 0 ? c->ra->now + expiring : 0;
-	if (!status_filter(status, &f.status, e))
+	if (!status_filter(status, &f.status, e) || !all_known(c, ca, profile, device, e))
 		return false;
 	good = store_certificate_list(c->ra->c.store, &f, (unsigned)limit, list_one, &l, e);
 	if (good)
@@ -150,13 +165,17 @@ static bool hex_digits(const char *in, char *out, size_t size)
 	return n != 0;
 }
 
-static bool find(const struct call *c, struct certificate *out, struct err *e)
+/* *device (may be NULL): its id when the text was a device's name, else 0. */
+static bool find(const struct call *c, struct certificate *out, int64_t *device, struct err *e)
 {
+	struct subject subject;
 	struct certificate_filter f = { .status = -1, .now = c->ra->now };
 	struct span der = arg_bytes(c, "der");
 	AUTO_FREE struct found *got = mem_new(sizeof *got);
 	char text[STORE_NAME], hex[64];
 
+	if (device != NULL)
+		*device = 0;
 	if (der.n != 0)
 		return by_der(c, der, out, e);
 	arg_text(c, "cert", text, sizeof text);
@@ -167,6 +186,9 @@ static bool find(const struct call *c, struct certificate *out, struct err *e)
 		if (!store_certificate_list(c->ra->c.store, &f, 2, found_one, got, e))
 			return false;
 	}
+	if (got->n != 0 && strlen(hex) < 32 && store_subject_by_name(c->ra->c.store, "device", text, &subject, e))
+		return err_set(e, ERR_CONFLICT, "%s is a device, and a serial begins with it, too; give the whole serial: caduceus device show %s", text,
+		               text);
 	if (got->n > 1)
 		return err_set(e, ERR_CONFLICT, "more than one serial begins with %s; give more digits", hex);
 	if (got->n == 0) {
@@ -184,6 +206,8 @@ static bool find(const struct call *c, struct certificate *out, struct err *e)
 	if (got->n == 0)
 		return err_set(e, ERR_NOT_FOUND, "no certificate has the serial or device '%s'; caduceus cert list", text);
 	*out = got->best;
+	if (device != NULL && f.serial_prefix == NULL)
+		*device = out->subject;
 	return true;
 }
 
@@ -204,7 +228,7 @@ bool cert_show(struct call *c, struct err *e)
 	AUTO_BUF rec = { 0 };
 	AUTO_BUF rows = { 0 };
 
-	if (!find(c, &row, e) || !store_certificate_der(c->ra->c.store, row.id, &der, e))
+	if (!find(c, &row, NULL, e) || !store_certificate_der(c->ra->c.store, row.id, &der, e))
 		return false;
 	officer_certificate_row(&rec, &row, c->ra->now, true, span_of(&der));
 	wr_span(&rows, rec.p, rec.n);
@@ -235,13 +259,14 @@ bool cert_issue(struct call *c, struct err *e)
 	                   e);
 }
 
-static bool change_answered(struct call *c, struct certificate *row, uint64_t seq, struct err *e)
+static bool change_answered(struct call *c, struct certificate *row, int64_t count, uint64_t seq, struct err *e)
 {
 	AUTO_BUF rec = { 0 };
 
 	if (!reload(c, row, e))
 		return false;
 	officer_certificate_row(&rec, row, c->ra->now, true, (struct span){ NULL, 0 });
+	record_int(&rec, "changed", count);
 	wait_for_va(c->ra, c->client, seq, "certificate", span_of(&rec));
 	return true;
 }
@@ -249,16 +274,22 @@ static bool change_answered(struct call *c, struct certificate *row, uint64_t se
 bool cert_revoke(struct call *c, struct err *e)
 {
 	enum crl_reason reason = REASON_UNSPECIFIED;
+	struct certificate_filter f = { .status = -1, .now = c->ra->now };
 	struct certificate row;
 	char word[32];
-	uint64_t seq;
+	uint64_t seq = 0;
+	int64_t n = 0;
 
 	arg_text(c, "reason", word, sizeof word);
 	if (word[0] != 0 && !crl_reason_parse(word, &reason))
 		return err_set(e, ERR_BAD_REQUEST, "reason '%s' is not known; use unspecified, keyCompromise, affiliationChanged, "
 		                                   "superseded, cessationOfOperation, certificateHold or privilegeWithdrawn", word);
-	return find(c, &row, e) && revoke_certificate(c->ra, &row, reason, c->q.actor, &c->q.source, &seq, e) &&
-	       change_answered(c, &row, seq, e);
+	if (!find(c, &row, &f.subject_id, e))
+		return false;
+	/* A device by its name is all that it has: a renewal leaves the certificate before valid. */
+	if (f.subject_id != 0 && row.status == STORE_GOOD)
+		return revoke_filtered(c->ra, &f, reason, c->q.actor, &c->q.source, &n, &seq, e) && change_answered(c, &row, n, seq, e);
+	return revoke_certificate(c->ra, &row, reason, c->q.actor, &c->q.source, &seq, e) && change_answered(c, &row, 1, seq, e);
 }
 
 bool cert_unhold(struct call *c, struct err *e)
@@ -267,7 +298,7 @@ bool cert_unhold(struct call *c, struct err *e)
 	char serial[2 * STORE_SERIAL + 1];
 	uint64_t seq;
 
-	if (!find(c, &row, e))
+	if (!find(c, &row, NULL, e))
 		return false;
 	if (row.status != STORE_REVOKED || row.reason != REASON_HOLD)
 		return err_set(e, ERR_CONFLICT, row.status == STORE_REVOKED ? "the certificate is revoked for good, not on hold"
@@ -276,5 +307,5 @@ bool cert_unhold(struct call *c, struct err *e)
 		return false;
 	hex_put(serial, row.serial, row.serial_n);
 	call_audit(c, "cert.unhold", "certificate", serial, "subject", row.dn);
-	return change_answered(c, &row, seq, e);
+	return change_answered(c, &row, 1, seq, e);
 }

@@ -152,8 +152,7 @@ static bool list_one(void *arg, const struct subject *s)
 	put_subject(&row, s);
 	if (!gather(g, &row))
 		return false;
-	/* The name fits: it has at most 253 octets, `next` holds what is needed to go on after it. */
-	snprintf(g->next, sizeof g->next, "%.95s", s->name);
+	snprintf(g->next, sizeof g->next, "%s", s->name);
 	return true;
 }
 
@@ -241,49 +240,9 @@ bool device_show(struct call *c, struct err *e)
 	return true;
 }
 
-struct revoking {
-	struct call *c;
-	struct err *e;
-	int64_t n;
-	uint64_t seq;
-	bool failed;
-	size_t have;
-	struct certificate row[64];
-};
-
-static bool collect(void *arg, const struct certificate *row)
-{
-	struct revoking *r = arg;
-
-	r->row[r->have++] = *row;
-	return r->have < COUNT_OF(r->row);
-}
-
-static bool revoke_all(struct call *c, const struct subject *s, int64_t *n, uint64_t *seq, struct err *e)
-{
-	AUTO_FREE struct revoking *r = mem_new(sizeof *r);
-	struct certificate_filter f = { .status = 0, .now = c->ra->now, .subject_id = s->id };
-	uint64_t one;
-
-	*n = 0;
-	*seq = 0;
-	do {
-		r->have = 0;
-		if (!store_certificate_list(c->ra->c.store, &f, COUNT_OF(r->row), collect, r, e))
-			return false;
-		for (size_t i = 0; i < r->have; i++) {
-			if (!revoke_certificate(c->ra, &r->row[i], REASON_CESSATION, c->q.actor, &c->q.source, &one, e))
-				return false;
-			*n += 1;
-			if (one > *seq)
-				*seq = one;
-		}
-	} while (r->have == COUNT_OF(r->row));
-	return true;
-}
-
 static bool set_enabled(struct call *c, bool enabled, struct err *e)
 {
+	struct certificate_filter f = { .status = -1, .now = c->ra->now };
 	struct subject s;
 	uint64_t seq = 0;
 	int64_t n = 0;
@@ -292,11 +251,12 @@ static bool set_enabled(struct call *c, bool enabled, struct err *e)
 
 	if (!find_device(c, &s, e) || !store_subject_enable(c->ra->c.store, s.id, enabled, e))
 		return false;
+	f.subject_id = s.id;
 	if (!enabled)
 		issue_cancel(c->ra, s.id);
 	if (!enabled && !store_credential_revoke_all(c->ra->c.store, s.id, "est-password", e))
 		return false;
-	if (!enabled && arg_int(c, "revoke", 0) != 0 && !revoke_all(c, &s, &n, &seq, e))
+	if (!enabled && arg_int(c, "revoke", 0) != 0 && !revoke_filtered(c->ra, &f, REASON_CESSATION, c->q.actor, &c->q.source, &n, &seq, e))
 		return false;
 	call_audit(c, enabled ? "device.enable" : "device.disable", "device", s.name, NULL, NULL);
 	record_text(&row, "name", s.name);

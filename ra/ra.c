@@ -392,6 +392,22 @@ static void drop_out(struct ra *ra)
 	ra->out_n = 0;
 }
 
+/* Answers that stand on what was rolled back become this refusal; what was meant for ca or va is dropped. */
+static void refuse_out(struct ra *ra, const struct err *e)
+{
+	struct out *was = ra->out;
+	size_t n = ra->out_n;
+
+	ra->out = NULL;
+	ra->out_n = ra->out_cap = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (was[i].port <= RA_PORT_OFFICER && was[i].f.id != 0)
+			answer_error(ra, was[i].port, was[i].f.id, e);
+		buf_free(&was[i].body);
+	}
+	free(was);
+}
+
 /* The commit failed: nothing of this turn has happened. Everyone who waits is told; what ca still answers is dropped,
  * and its intents are closed at the next start. */
 static void fail_turn(struct ra *ra, const char *why)
@@ -402,7 +418,7 @@ static void fail_turn(struct ra *ra, const char *why)
 	ra->store_ok = false;
 	store_rollback(ra->c.store);
 	err_set(&e, ERR_STORE, "%s", why);
-	drop_out(ra);
+	refuse_out(ra, &e);
 	for (size_t i = 0; i < ra->in_n; i++)
 		if (ra->in[i].port <= RA_PORT_OFFICER)
 			answer_error(ra, ra->in[i].port, ra->in[i].f.id, &e);

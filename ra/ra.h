@@ -105,7 +105,7 @@ MUST_USE bool ra_officer_get(struct span body, struct ra_officer *q, struct err 
 struct ra_rows {
 	char name[24];      /* what the rows are: "certificates", "device": the JSON member */
 	bool list;          /* an array of rows, else one object */
-	char next[96];
+	char next[256];    /* a device's name has at most 253 octets */
 	uint32_t n;         /* rows follow one another as spans */
 	struct span rows;   /* n times: u32 length, record */
 };

@@ -22,6 +22,54 @@ static bool allowed(struct ra *ra, const struct certificate *c, enum crl_reason 
 	return true;
 }
 
+struct batch {
+	size_t n;
+	struct certificate row[64];
+};
+
+static bool collect(void *arg, const struct certificate *row)
+{
+	struct batch *b = arg;
+
+	b->row[b->n++] = *row;
+	return b->n < COUNT_OF(b->row);
+}
+
+bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum crl_reason reason, const char *actor,
+                     const struct ra_source *source, int64_t *n, uint64_t *seq, struct err *e)
+{
+	AUTO_FREE struct batch *b = mem_new(sizeof *b);
+	struct certificate_filter f = *which;
+	uint64_t one;
+
+	do {
+		b->n = 0;
+		if (!store_certificate_list(ra->c.store, &f, COUNT_OF(b->row), collect, b, e))
+			return false;
+		for (size_t i = 0; i < b->n; i++) {
+			f.after_id = b->row[i].id;
+			/* Of those that are revoked, the ones on hold: for good now. */
+			if (b->row[i].status == STORE_REVOKED && (b->row[i].reason != REASON_HOLD || reason == REASON_HOLD))
+				continue;
+			if (!revoke_certificate(ra, &b->row[i], reason, actor, source, &one, e))
+				return false;
+			++*n;
+			*seq = one > *seq ? one : *seq;
+		}
+	} while (b->n == COUNT_OF(b->row));
+	return true;
+}
+
+/* A key that is known to others is bad in every certificate that it has: renewals, too. */
+static bool revoke_key(struct ra *ra, const struct certificate *c, const char *actor, const struct ra_source *source, uint64_t *seq,
+                       struct err *e)
+{
+	struct certificate_filter f = { .status = -1, .spki = c->spki, .now = ra->now };
+	int64_t n = 0;
+
+	return revoke_filtered(ra, &f, REASON_KEY_COMPROMISE, actor, source, &n, seq, e);
+}
+
 bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_reason reason, const char *actor,
                         const struct ra_source *source, uint64_t *seq, struct err *e)
 {
@@ -42,8 +90,15 @@ bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_rea
 		return false;
 	issue_cancel(ra, c->subject);
 	/* X509-39: refused for ever, on every protocol. */
-	if (reason == REASON_KEY_COMPROMISE && !store_key_block(ra->c.store, c->spki, text, ra->now, e))
-		return false;
+	if (reason == REASON_KEY_COMPROMISE) {
+		bool blocked;
+
+		if (!store_key_blocked(ra->c.store, c->spki, &blocked, e) || (!blocked && !store_key_block(ra->c.store, c->spki, text, ra->now, e)))
+			return false;
+		/* The first of its key takes the others along. */
+		if (!blocked && !revoke_key(ra, c, actor, source, seq, e))
+			return false;
+	}
 	if (reason == REASON_KEY_COMPROMISE || reason == REASON_CA_COMPROMISE)
 		crl_request(ra, g, actor);
 	snprintf(labels, sizeof labels, "reason=\"%s\"", crl_reason_name(reason));

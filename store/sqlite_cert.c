@@ -306,6 +306,18 @@ bool store_spki_owner(struct store *s, const uint8_t spki[32], int64_t subject, 
 	return rc >= 0;
 }
 
+bool store_spki_other_name(struct store *s, const uint8_t spki[32], const char *dn, int64_t now, int64_t *other, struct err *e)
+{
+	AUTO_QUERY *q = query(s, e,
+	                      "SELECT 1 FROM certificate c JOIN status t ON t.ref = c.ref AND t.serial = c.serial"
+	                      " WHERE substr(c.spki, 1, 8) = ? AND c.spki = ? AND c.dn <> ? AND c.not_after > ? AND t.state = 0 LIMIT 1",
+	                      "bbti", spki, (size_t)8, spki, (size_t)32, dn, now);
+	int rc = q != NULL ? step(s, q, e) : -1;
+
+	*other = rc == 1 ? -1 : 0;
+	return rc >= 0;
+}
+
 bool store_spki_first(struct store *s, const uint8_t spki[32], int64_t subject, int64_t *issued, struct err *e)
 {
 	AUTO_QUERY *q = query(s, e,
@@ -318,9 +330,28 @@ bool store_spki_first(struct store *s, const uint8_t spki[32], int64_t subject, 
 	return true;
 }
 
+/* By the key: few rows, found by its index. */
+static bool list_by_spki(struct store *s, const struct certificate_filter *f, unsigned limit, store_certificate_each *each, void *arg,
+                         struct err *e)
+{
+	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE substr(c.spki, 1, 8) = ? AND c.spki = ? AND c.id > ? AND (? < 0 OR t.state = ?) ORDER BY c.id LIMIT ?",
+	                      "bbiiii", f->spki, (size_t)8, f->spki, (size_t)32, f->after_id, (int64_t)f->status, (int64_t)f->status, (int64_t)limit);
+	struct certificate row;
+	int rc = q != NULL ? 1 : -1;
+
+	while (rc == 1 && (rc = step(s, q, e)) == 1) {
+		read_certificate(q, &row);
+		if (!each(arg, &row))
+			return true;
+	}
+	return rc == 0;
+}
+
 bool store_certificate_list(struct store *s, const struct certificate_filter *f, unsigned limit, store_certificate_each *each,
                             void *arg, struct err *e)
 {
+	if (f->spki != NULL)
+		return list_by_spki(s, f, limit, each, arg, e);
 	/* One text for every filter: a condition whose filter is not set is true. Pages go by id. */
 	AUTO_QUERY *q = query(
 		s, e,

@@ -175,6 +175,9 @@ MUST_USE bool store_certificate_by_request(struct store *s, const uint8_t key[32
  * *other, 0 none. X509-40. */
 MUST_USE bool store_spki_owner(struct store *s, const uint8_t spki[32], int64_t subject, int64_t now, int64_t *other,
                                struct err *e);
+/* One of another name, when the subject is nobody (an officer's request): 0 or -1. */
+MUST_USE bool store_spki_other_name(struct store *s, const uint8_t spki[32], const char *dn, int64_t now, int64_t *other,
+                                    struct err *e);
 /* When this subject's first certificate with this key was issued; 0 none. max_key_age. */
 MUST_USE bool store_spki_first(struct store *s, const uint8_t spki[32], int64_t subject, int64_t *issued, struct err *e);
 struct certificate_filter {
@@ -184,6 +187,7 @@ struct certificate_filter {
 	int64_t now;
 	int64_t after_id;           /* page: rows with a greater id */
 	int64_t subject_id;         /* 0 any */
+	const uint8_t *spki;        /* SHA-256; NULL any */
 };
 typedef bool store_certificate_each(void *arg, const struct certificate *row);
 MUST_USE bool store_certificate_list(struct store *s, const struct certificate_filter *f, unsigned limit,

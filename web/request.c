@@ -7,9 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* RFC 9110, 5.6.2: a name is a token. What is none (a blank before the colon, a folded line) others may read as another
+ * header, and so the length of the body (RFC 9112, 5.1, 5.2). */
+static bool is_token(const char *s)
+{
+	size_t n = strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	return n != 0 && s[n] == 0;
+}
+
+static bool is_clean(const char *s)
+{
+	for (; s != NULL && *s != 0; s++)
+		if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
+			return false;
+	return true;
+}
+
 struct seen {
 	unsigned lengths, codings, hosts;
-	bool bad_coding, bad_length;
+	bool bad_coding, bad_length, bad_header;
 };
 
 static enum MHD_Result each(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -17,6 +34,7 @@ static enum MHD_Result each(void *arg, enum MHD_ValueKind kind, const char *name
 	struct seen *s = arg;
 
 	(void)kind;
+	s->bad_header |= !is_token(name) || !is_clean(value);
 	if (strcasecmp(name, "Content-Length") == 0) {
 		s->lengths++;
 		s->bad_length |= value == NULL || value[0] == 0 || value[strspn(value, "0123456789")] != 0 || strlen(value) > 12;
@@ -67,6 +85,8 @@ bool request_head(struct exchange *x)
 	x->q.user_agent = header(x, "User-Agent");
 	x->q.if_none_match = header(x, "If-None-Match");
 	x->q.if_modified_since = header(x, "If-Modified-Since");
+	if (s.bad_header)
+		return refuse(x, 400, "a header with a blank before its colon, a folded line, or a control character");
 	if (s.lengths > 1 || s.bad_length || s.codings > 1 || s.bad_coding || (s.lengths != 0 && s.codings != 0))
 		return refuse(x, 400, "the length of the body must be said once, by Content-Length or by chunked coding");
 	if (s.hosts > 1)

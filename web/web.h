@@ -43,6 +43,8 @@ struct response {
 	} header[WEB_HEADER_MAX];
 	size_t header_n;
 	char why[256];             /* for the log, not sent */
+	uint8_t head[200];         /* web's, for `logged`: the body's beginning; the body itself is gone by then */
+	size_t head_n;
 };
 void response_header(struct response *r, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* text/plain, one line: the reason and the request id. */
