@@ -277,6 +277,8 @@ static bool enroll(struct ra *ra, const struct in *in, struct scratch *s, struct
 		return err_set(e, ERR_NOT_FOUND, "no EST label of this name: a label is a profile with the est door");
 	if (!identify(ra, q, &s->who, e))
 		return false;
+	if (!limiter_allows_request(ra->limiter, s->who.subject.name, q->source.address, ra->mono, e))
+		return false;
 	p = authorize(ra, q, &s->who, e);
 	if (p == NULL || !csr_parse(&s->csr, q->csr.p, q->csr.n, e) ||
 	    !store_identifier_list(ra->c.store, s->who.subject.id, take_rule, &s->rules, e))

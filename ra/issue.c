@@ -311,7 +311,7 @@ static void leaf_answered(struct ra *ra, struct work *w, bool good, struct span 
 	} else {
 		close_intent(ra, w, answered_good || !refused_unsigned(why->kind), e.text);
 		if (!answered_good && refused_unsigned(why->kind) && w->leaf->source.address[0] != 0)
-			limiter_failed(ra->limiter, w->leaf->actor, w->leaf->source.address, ra->mono);
+			limiter_bad_request(ra->limiter, w->leaf->actor, w->leaf->source.address, ra->mono);
 		answer_error(ra, w->port, w->client, &e);
 	}
 	work_free(ra, w);

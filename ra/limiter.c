@@ -133,3 +133,13 @@ void limiter_passed(struct limiter *l, const char *name, const char *source)
 			r->failures = 0;
 	}
 }
+
+void limiter_bad_request(struct limiter *l, const char *name, const char *source, int64_t mono)
+{
+	count(l, ~key_of(l, name, source), mono);
+}
+
+bool limiter_allows_request(struct limiter *l, const char *name, const char *source, int64_t mono, struct err *e)
+{
+	return judge(l, ~key_of(l, name, source), PAIR_FAILURES, mono, e);
+}

@@ -20,4 +20,9 @@ void limiter_failed(struct limiter *l, const char *name, const char *source, int
 /* A right password clears its name, there and everywhere. */
 void limiter_passed(struct limiter *l, const char *name, const char *source);
 
+/* Requests that were authenticated and worthless (a signature that does not hold): counted apart, for each costs a
+ * signature's check; a right password does not clear them. */
+void limiter_bad_request(struct limiter *l, const char *name, const char *source, int64_t mono);
+MUST_USE bool limiter_allows_request(struct limiter *l, const char *name, const char *source, int64_t mono, struct err *e);
+
 #endif
