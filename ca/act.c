@@ -73,6 +73,7 @@ bool act_responder_create(struct ca *ca, struct span body, struct buf *out, stru
 	AUTO_BUF cert = { 0 };
 	const struct accepted *p;
 	struct authority *a;
+	struct issuer is;
 	uint8_t id[HSM_ID_MAX];
 	char label[64];
 	size_t n;
@@ -86,8 +87,14 @@ bool act_responder_create(struct ca *ca, struct span body, struct buf *out, stru
 	if (a == NULL)
 		return false;
 	snprintf(label, sizeof label, "%s-%u-ocsp", i->gen.name, i->gen.gen);
-	if (!new_key(ca, HSM_P256, label, &key, id, &n, e) || !issue_under(ca, a, &p->p, i, hsm_key_spki(key), &cert, e))
+	/* What can be refused is refused before a key is made for it. */
+	is = issuer_of(a);
+	if (!issue_check(&p->p, &is, i, ca->c.now(), e) || !new_key(ca, HSM_P256, label, &key, id, &n, e))
 		return false;
+	if (!issue_under(ca, a, &p->p, i, hsm_key_spki(key), &cert, e)) {
+		(void)!hsm_key_destroy(ca->c.hsm, (struct span){ id, n }, NULL);
+		return false;
+	}
 	ca_created_put(out, &(struct ca_created){ span_of(&cert), { id, n } });
 	return true;
 }

@@ -36,6 +36,8 @@ struct authority {
 		struct buf der;
 		struct cert cert;
 		uint8_t key_hash[20]; /* SHA-1 of its public key bits */
+		uint8_t key_id[HSM_ID_MAX];
+		size_t key_id_n;
 		struct signer signer;
 	} *responder; /* NULL none */
 };

@@ -4,6 +4,7 @@
 #include "ca/internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "pkix/oid.h"
 
 #include <openssl/x509.h>
@@ -216,6 +217,17 @@ bool tables_authority_put(struct ca *ca, struct span body, struct err *e)
 	return good;
 }
 
+/* The key of a responder that was replaced has nothing left to sign. */
+static void retire(struct ca *ca, const struct responder *old, const struct responder *fresh)
+{
+	struct err e;
+
+	if (old == NULL || (old->key_id_n == fresh->key_id_n && memcmp(old->key_id, fresh->key_id, old->key_id_n) == 0))
+		return;
+	if (!hsm_key_destroy(ca->c.hsm, (struct span){ old->key_id, old->key_id_n }, &e))
+		log_event(LOG_LEVEL_WARN, "the old responder's key stays on the token", "why", e.text, NULL);
+}
+
 bool tables_responder_put(struct ca *ca, struct span body, struct err *e)
 {
 	struct responder *r = mem_new(sizeof *r);
@@ -228,6 +240,8 @@ bool tables_responder_put(struct ca *ca, struct span body, struct err *e)
 		return false;
 	}
 	buf_add(&r->der, q.cert.p, q.cert.n);
+	memcpy(r->key_id, q.key_id.p, q.key_id.n);
+	r->key_id_n = q.key_id.n;
 	good = cert_parse(&r->cert, r->der.p, r->der.n, e) && signer_open(&r->signer, ca->c.hsm, q.key_id, r->cert.spki, e);
 	if (good)
 		r->signer.metrics = ca->metrics;
@@ -237,6 +251,7 @@ bool tables_responder_put(struct ca *ca, struct span body, struct err *e)
 	a = good ? tables_authority_or_fail(ca, &q.gen, e) : NULL;
 	good = a != NULL && cert_has_eku(&r->cert, OID_OCSP_SIGNING) && cert_verify_by(&r->cert, &a->cert.key, e);
 	if (good) {
+		retire(ca, a->responder, r);
 		responder_free(a->responder);
 		a->responder = r;
 	} else {

@@ -26,6 +26,7 @@ static struct web *web, *metrics_web;
 static struct own_tls own_tls;
 static int listener = -1, metrics_listener = -1;
 static struct metrics *metrics;
+static bool renew_now; /* as trusted, the other way round: set there, taken here */
 static bool trusted; /* est has heard RA_TRUST; written on the receiver thread, read in the loop: one octet */
 
 static void take_trust(void *arg, const struct frame *f, const struct err *e)
@@ -43,6 +44,8 @@ static void notice(void *arg, const struct frame *f)
 {
 	if (est != NULL && f->type == RA_TRUST)
 		take_trust(arg, f, NULL);
+	if (est != NULL && f->type == RA_TLS_RENEW)
+		__atomic_store_n(&renew_now, true, __ATOMIC_RELEASE);
 }
 
 static struct caller *ra;
@@ -158,6 +161,10 @@ static void serve_enroll(void)
 
 		if (web != NULL && __atomic_load_n(&trusted, __ATOMIC_ACQUIRE))
 			role_ready();
+		if (__atomic_exchange_n(&renew_now, false, __ATOMIC_ACQ_REL)) {
+			own_tls.renew_at = 1;
+			tried = 0;
+		}
 		if (early ? clock_mono() - tried < US_PER_SECOND / 10
 		          : clock_now() < own_tls.renew_at || clock_mono() - tried < own_tls_pause(&own_tls))
 			continue;

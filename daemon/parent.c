@@ -355,6 +355,21 @@ static void restart_due(struct parent *p)
 	}
 }
 
+/* OPS-05: what was opened at the start stays as it was. */
+static void say_restart(const struct config *was, const struct config *is)
+{
+	const struct {
+		const char *key, *was, *is;
+	} rows[] = { { "listen.enroll", was->listen_enroll, is->listen_enroll }, { "listen.va", was->listen_va, is->listen_va },
+		     { "listen.metrics", was->listen_metrics, is->listen_metrics }, { "hsm.module", was->hsm_module, is->hsm_module },
+		     { "hsm.token", was->hsm_token, is->hsm_token }, { "hsm.pin", was->hsm_pin, is->hsm_pin },
+		     { "hsm.paths", was->hsm_paths, is->hsm_paths }, { "database", was->database, is->database } };
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (strcmp(rows[i].was, rows[i].is) != 0)
+			log_event(LOG_LEVEL_WARN, "this setting needs a restart", "key", rows[i].key, "now", rows[i].was, "then", rows[i].is, NULL);
+}
+
 /* sd_notify(3): systemd wants to know since when. */
 static void notify_reloading(void)
 {
@@ -387,6 +402,7 @@ static void reload(struct parent *p)
 	}
 	path = mem_printf("%s/caduceus.yaml", p->o->dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	say_restart(&p->config, next);
 	p->config = *next;
 	log_set_level(next->log_level);
 	log_set_json(next->log_json);

@@ -30,6 +30,7 @@ enum work_kind {
 	WORK_RESPONDER,     /* CA_RESPONDER_CREATE */
 	WORK_AUTHORITY,     /* CA_AUTHORITY_CREATE */
 	WORK_SETUP,         /* PROFILE_PUT, AUTHORITY_PUT, RESPONDER_PUT */
+	WORK_PROFILE,       /* PROFILE_PUT of one that an officer loads */
 	WORK_STATE,         /* CA_STATE */
 	WORK_CRL,           /* a step of the CRL job */
 	WORK_HSM,           /* CA_HSM_LIST, CA_HSM_TEST for an officer */
@@ -100,6 +101,14 @@ struct crl_work {
 	char actor[64];
 };
 
+/* One `profile load` at a time: answered when ca has judged. */
+struct loading {
+	uint64_t client;           /* 0 nobody */
+	struct profile p;
+	struct buf text;
+	char actor[64];
+};
+
 /* One `backup create` at a time. */
 struct backup_work {
 	struct store_backup *copy; /* NULL none */
@@ -160,7 +169,8 @@ struct ra {
 	char crl_why[32][32];
 	struct publishing publishing;
 	struct backup_work backup;
-	int64_t renewed_at;
+	struct loading loading;
+	int64_t renewed_at, responder_retry_at;
 	struct limiter *limiter;
 	bool audit_ok, store_ok;
 	char last_failure[256];
@@ -265,6 +275,8 @@ void wait_for_va(struct ra *ra, uint64_t client, uint64_t seq, const char *name,
 
 /* health.c */
 void health_request(struct ra *ra, const struct in *in);
+/* officer_ca.c */
+void profile_judged(struct ra *ra, bool good, const struct err *why);
 /* backup.c */
 void backup_continue(struct ra *ra);
 MUST_USE bool restore_begin(struct ra *ra, struct err *e); /* false: it may not serve */

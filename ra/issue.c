@@ -349,8 +349,9 @@ static void responder_answered(struct ra *ra, struct work *w, bool good, struct 
 	if (good && !record_responder(ra, w, body, &e))
 		good = false;
 	if (!good) {
-		log_event(LOG_LEVEL_ERROR, "OCSP responder not renewed", "why", e.text, NULL);
-		close_intent(ra, w, true, e.text);
+		ra->responder_retry_at = ra->mono + US_PER_MINUTE;
+		log_event(LOG_LEVEL_ERROR, "OCSP responder not renewed; tried again in a minute", "why", e.text, NULL);
+		close_intent(ra, w, !refused_unsigned(e.kind), e.text);
 	}
 	ev.object = gen_by_ref(ra, w->ref)->name;
 	ev.outcome = good ? "success" : "failed";

@@ -243,35 +243,88 @@ bool profile_show(struct call *c, struct err *e)
 	return true;
 }
 
+/* What ca need not be asked for. */
+static bool loadable(const struct call *c, const struct profile *p, struct err *e)
+{
+	const struct generation *g = gen_newest(c->ra, p->authority);
+
+	if (strcmp(p->authority, "*") != 0 && g == NULL)
+		return err_set(e, ERR_NOT_FOUND, "authority: there is no %s; caduceus ca list", p->authority);
+	if (g != NULL && g->parent == 0)
+		return err_set(e, ERR_POLICY, "authority: the root signs authorities only; name an issuing one, caduceus ca list");
+	if (strcmp(p->name, "server") == 0 && (p->doors & DOOR_INTERNAL) == 0)
+		return err_set(e, ERR_POLICY, "doors: server needs internal, or the service's own TLS certificate can't be renewed");
+	return c->ra->loading.client == 0 || err_set(e, ERR_BUSY, "a profile is being loaded for another officer; try again in a moment");
+}
+
+/* ca judges first: a version that it refuses is never in force. */
 bool profile_load_verb(struct call *c, struct err *e)
 {
-	AUTO_FREE struct profile *p = mem_new(sizeof *p);
+	struct loading *l = &c->ra->loading;
 	struct span text = arg_bytes(c, "text");
+	AUTO_FREE struct profile *p = mem_new(sizeof *p);
 	AUTO_BUF mistakes = { 0 };
-	AUTO_BUF row = { 0 };
-	AUTO_BUF rows = { 0 };
-	uint8_t digest[32], before[32];
-	char label[256], hex[65];
+	AUTO_BUF body = { 0 };
+	char label[256];
+	struct work *w;
 
 	arg_text(c, "label", label, sizeof label);
 	if (!profile_parse(p, label, (const char *)text.p, text.n, c->ra->config->organization, &mistakes))
 		return err_set(e, ERR_CONFIG, "%.500s", buf_str(&mistakes));
-	AUTO_FREE char *path = mem_printf("%s/profiles/%s.yaml", c->ra->c.dir, p->name);
+	if (!loadable(c, p, e))
+		return false;
+	w = work_new(c->ra, WORK_PROFILE, CA_PROFILE_PUT, c->ra->mono + 20 * US_PER_SECOND, e);
+	if (w == NULL)
+		return false;
+	l->client = c->client;
+	l->p = *p;
+	l->text.n = 0;
+	buf_add(&l->text, text.p, text.n);
+	snprintf(l->actor, sizeof l->actor, "%s", c->q.actor);
+	profile_put(&body, p);
+	ask_ca(c->ra, w, span_of(&body));
+	return true;
+}
 
-	if (!profile_take(c->ra, p, c->q.actor, digest, before, e))
+static bool take_loaded(struct ra *ra, struct loading *l, struct err *e)
+{
+	AUTO_FREE char *path = mem_printf("%s/profiles/%s.yaml", ra->c.dir, l->p.name);
+	uint8_t digest[32], before[32];
+	AUTO_BUF row = { 0 };
+	AUTO_BUF rows = { 0 };
+	char hex[65];
+
+	if (!profile_take(ra, &l->p, l->actor, digest, before, e))
 		return false;
 	/* The file follows, so that the next start finds the same. */
-	if (!file_write_atomic(path, text.p, text.n, 0644, e))
+	if (!file_write_atomic(path, l->text.p, l->text.n, 0644, e))
 		return false;
-	setup_profile(c->ra, p->name);
-	record_text(&row, "name", p->name);
+	setup_profile(ra, l->p.name);
+	record_text(&row, "name", l->p.name);
 	hex_put(hex, digest, 32);
 	record_text(&row, "sha256", hex);
 	hex_put(hex, before, 32);
 	record_text(&row, "before", hex);
 	wr_span(&rows, row.p, row.n);
-	officer_rows(c->ra, c->client, "profile", false, "", 1, span_of(&rows));
+	officer_rows(ra, l->client, "profile", false, "", 1, span_of(&rows));
 	return true;
+}
+
+void profile_judged(struct ra *ra, bool good, const struct err *why)
+{
+	struct loading *l = &ra->loading;
+	struct err e = *why;
+
+	if (l->client != 0 && good && store_savepoint(ra->c.store, &e)) {
+		good = take_loaded(ra, l, &e);
+		if (!good)
+			store_rollback_to(ra->c.store);
+		else
+			good = store_release(ra->c.store, &e);
+	}
+	if (l->client != 0 && !good)
+		answer_error(ra, RA_PORT_OFFICER, l->client, &e);
+	l->client = 0;
 }
 
 /* --- Audit */

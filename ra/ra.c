@@ -274,6 +274,9 @@ static void from_ca(struct ra *ra, const struct in *in)
 	case WORK_HSM:
 		officer_hsm_answered(ra, w, good, in->f.body, &why);
 		break;
+	case WORK_PROFILE:
+		profile_judged(ra, good, &why);
+		break;
 	case WORK_STATE:
 		if (good && ca_state_get(in->f.body, &ra->ca_state, &why)) {
 			ra->ca_state_at = ra->mono;
@@ -422,11 +425,14 @@ static void fail_turn(struct ra *ra, const char *why)
 	for (size_t i = 0; i < ra->in_n; i++)
 		if (ra->in[i].port <= RA_PORT_OFFICER)
 			answer_error(ra, ra->in[i].port, ra->in[i].f.id, &e);
+	if (ra->loading.client != 0)
+		answer_error(ra, RA_PORT_OFFICER, ra->loading.client, &e);
 	for (size_t i = 0; i < RA_OUTSTANDING; i++)
 		if (ra->work[i].kind != WORK_NONE) {
 			answer_error(ra, ra->work[i].port, ra->work[i].client, &e);
 			work_free(ra, &ra->work[i]);
 		}
+	ra->loading.client = 0; /* told above, with the other works' clients */
 	crl_abort(ra, why);
 	(void)!gens_load(ra, &e);
 	(void)!profiles_load(ra, &e);
@@ -710,6 +716,7 @@ void ra_close(struct ra *ra)
 		buf_free(&ra->wait[i].row);
 	buf_free(&ra->publishing.rows);
 	store_backup_end(ra->backup.copy);
+	buf_free(&ra->loading.text);
 	for (int i = 0; i < RA_PORT_COUNT; i++)
 		buf_free(&ra->told[i]);
 	metrics_free(ra->metrics);

@@ -23,6 +23,7 @@ enum ra_op { /* frame types */
 	RA_REFUSED,        /* told (enroll): ra_refused: front refused somebody before asking; goes into the audit */
 	RA_OFFICER,        /* ask (officer): ra_officer; answer: ra_rows */
 	RA_COUNTED,        /* told (either front): its lines of base/metric.h */
+	RA_TLS_RENEW,      /* told (to enroll): its own certificate was revoked; ask for another now */
 	RA_METRICS,        /* ask (officer): empty; answer: the whole exposition, text */
 	RA_OP_COUNT
 };

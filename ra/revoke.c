@@ -70,6 +70,21 @@ static bool revoke_key(struct ra *ra, const struct certificate *c, const char *a
 	return revoke_filtered(ra, &f, REASON_KEY_COMPROMISE, actor, source, &n, seq, e);
 }
 
+/* A certificate that the service itself uses is replaced at once. */
+static void renew_own(struct ra *ra, const struct certificate *c)
+{
+	for (size_t i = 0; i < ra->gen_n; i++) {
+		AUTO_FREE struct cert *own = mem_new(sizeof *own);
+
+		if (ra->gens[i].has_responder && ra->gens[i].ref == c->ref &&
+		    cert_parse(own, ra->responder_cert[i].p, ra->responder_cert[i].n, NULL) && own->serial.n == c->serial_n &&
+		    memcmp(own->serial.v, c->serial, c->serial_n) == 0)
+			ra->gens[i].has_responder = false;
+	}
+	if (strcmp(c->subject_name, "enroll") == 0 && strcmp(c->profile, "server") == 0)
+		tell(ra, RA_PORT_ENROLL, RA_TLS_RENEW, (struct span){ NULL, 0 });
+}
+
 bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_reason reason, const char *actor,
                         const struct ra_source *source, uint64_t *seq, struct err *e)
 {
@@ -89,6 +104,7 @@ bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_rea
 	if (!store_status_set(ra->c.store, c->ref, (struct span){ c->serial, c->serial_n }, STORE_REVOKED, (uint8_t)reason, ra->now, seq, e))
 		return false;
 	issue_cancel(ra, c->subject);
+	renew_own(ra, c);
 	/* X509-39: refused for ever, on every protocol. */
 	if (reason == REASON_KEY_COMPROMISE) {
 		bool blocked;

@@ -361,7 +361,7 @@ void renew_due(struct ra *ra)
 		bool root = g->parent == 0;
 		int64_t interval = root ? 180 * US_PER_DAY : ra->config->crl_interval;
 
-		if (!root && !ra->provisioning && ra->now < g->not_after &&
+		if (!root && !ra->provisioning && ra->mono >= ra->responder_retry_at && ra->now < g->not_after &&
 		    (!g->has_responder ||
 		     ra->now > g->responder_not_before + (g->responder_not_after - g->responder_not_before) / 3 * 2)) {
 			create_responder(ra, g);

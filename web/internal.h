@@ -11,12 +11,15 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 /* A connection, from accept to close: for the deadline. */
 struct conn {
 	struct conn *prev, *next;
 	int fd;
 	int64_t since;   /* mono us: accept, or the end of the last request */
+	bool served;     /* it has completed a request */
+	uint8_t prefix[8]; /* whom it is counted with: an IPv4 address, an IPv6 /64; zeroes: nobody */
 	bool busy;       /* a request is with another role: its own deadline holds */
 	struct tls_key *key; /* held from the hello to the end: the old generation outlives a reload */
 };
@@ -76,7 +79,9 @@ void tls_chain(struct exchange *x, gnutls_session_t session);
 bool request_head(struct exchange *x);
 
 /* reaper.c */
-struct conn *reaper_add(struct web *w, int fd);
+struct conn *reaper_add(struct web *w, int fd, const struct sockaddr *from);
+/* May another one come from there? */
+bool reaper_admits(struct web *w, const struct sockaddr *from);
 void reaper_remove(struct web *w, struct conn *c);
 void reaper_done(struct web *w, struct conn *c); /* a request has been completed */
 void reaper_busy(struct web *w, struct conn *c, bool busy);

@@ -7,15 +7,55 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
-struct conn *reaper_add(struct web *w, int fd)
+enum { CROWDED_PERCENT = 75 };
+#define CROWDED_TIMEOUT (3 * US_PER_SECOND)
+
+/* An IPv6 peer has a whole /64 to choose addresses from. */
+static void prefix_of(const struct sockaddr *a, uint8_t out[8])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)a;
+
+	memset(out, 0, 8);
+	if (a == NULL)
+		return;
+	if (a->sa_family == AF_INET)
+		memcpy(out, &((const struct sockaddr_in *)(const void *)a)->sin_addr, 4);
+	else if (a->sa_family == AF_INET6 && memcmp(&six->sin6_addr, mapped, 12) == 0)
+		memcpy(out, six->sin6_addr.s6_addr + 12, 4);
+	else if (a->sa_family == AF_INET6)
+		memcpy(out, &six->sin6_addr, 8);
+	/* 0.0.0.0/32 and ::/64 are nobody's but this machine's. */
+}
+
+bool reaper_admits(struct web *w, const struct sockaddr *from)
+{
+	static const uint8_t nobody[8];
+	uint8_t prefix[8];
+	unsigned n = 0;
+
+	prefix_of(from, prefix);
+	if (w->c.per_address == 0 || memcmp(prefix, nobody, 8) == 0)
+		return true;
+	pthread_mutex_lock(&w->lock);
+	for (const struct conn *c = w->conns; c != NULL; c = c->next)
+		n += memcmp(c->prefix, prefix, 8) == 0;
+	pthread_mutex_unlock(&w->lock);
+	return n < w->c.per_address;
+}
+
+struct conn *reaper_add(struct web *w, int fd, const struct sockaddr *from)
 {
 	struct conn *c = mem_new(sizeof *c);
 
 	c->fd = fd;
 	c->since = clock_mono();
+	prefix_of(from, c->prefix);
 	pthread_mutex_lock(&w->lock);
 	c->next = w->conns;
 	if (c->next != NULL)
@@ -46,6 +86,7 @@ void reaper_done(struct web *w, struct conn *c)
 	pthread_mutex_lock(&w->lock);
 	c->since = clock_mono();
 	c->busy = false;
+	c->served = true;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -65,10 +106,16 @@ static void *run(void *arg)
 	pthread_mutex_lock(&w->lock);
 	while (!atomic_load(&w->stopping)) {
 		struct timespec until;
-		int64_t limit = clock_mono() - w->c.request_timeout;
+		int64_t now = clock_mono(), limit = now - w->c.request_timeout, early = limit;
+		unsigned n = 0;
 
 		for (struct conn *c = w->conns; c != NULL; c = c->next)
-			if (!c->busy && c->since < limit)
+			n++;
+		/* When it gets crowded, those go first that have asked nothing yet. */
+		if (n * 100 > w->c.connections * CROWDED_PERCENT && w->c.request_timeout > CROWDED_TIMEOUT)
+			early = now - CROWDED_TIMEOUT;
+		for (struct conn *c = w->conns; c != NULL; c = c->next)
+			if (!c->busy && c->since < (c->served ? limit : early))
 				shutdown(c->fd, SHUT_RDWR);
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_nsec += 250000000;

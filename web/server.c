@@ -42,7 +42,8 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context, e
 	int one = 1;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*context = conn = reaper_add(w, fd_of(c));
+		i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		*context = conn = reaper_add(w, fd_of(c), i != NULL ? i->client_addr : NULL);
 		/* Without it small writes meet delayed acknowledgements: 40 ms. Fails harmlessly on local sockets. */
 		setsockopt(fd_of(c), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 		i = w->c.tls ? MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
@@ -294,12 +295,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	return x->asked ? MHD_YES : handle(x);
 }
 
-static bool is_local(int fd)
+static enum MHD_Result admit(void *arg, const struct sockaddr *from, socklen_t n)
 {
-	struct sockaddr_storage a;
-	socklen_t n = sizeof a;
-
-	return getsockname(fd, (struct sockaddr *)&a, &n) == 0 && a.ss_family == AF_UNIX;
+	(void)n;
+	return reaper_admits(arg, from) ? MHD_YES : MHD_NO;
 }
 
 static bool start(struct web *w, struct err *e)
@@ -320,8 +319,6 @@ static bool start(struct web *w, struct err *e)
 		flags |= MHD_USE_TLS;
 		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities };
 	}
-	if (w->c.per_address != 0 && !is_local(w->c.listen_fd))
-		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)w->c.per_address, NULL };
 #if MHD_VERSION >= 0x01000000
 	options[n++] = (struct MHD_OptionItem){ MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL };
 #else
@@ -333,7 +330,7 @@ static bool start(struct web *w, struct err *e)
 	options[n++] = (struct MHD_OptionItem){ MHD_OPTION_LISTEN_SOCKET, w->c.listen_fd, NULL };
 	options[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
 	/* The log comes first, so that what follows is heard. */
-	w->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_request, w, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+	w->mhd = MHD_start_daemon(flags, 0, admit, w, on_request, w, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 	                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, w, MHD_OPTION_URI_LOG_CALLBACK, on_uri, w,
 	                          MHD_OPTION_NOTIFY_COMPLETED, on_completed, w, MHD_OPTION_ARRAY, options,
 	                          w->c.tls ? MHD_OPTION_HTTPS_CERT_CALLBACK2 : MHD_OPTION_END, tls_retrieve, MHD_OPTION_END);

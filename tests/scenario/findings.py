@@ -164,6 +164,49 @@ def test_every_refusal_is_audited__AUD_03(i):
         wait_for(f"an audit record of {what}", lambda: head() > before, 5)
 
 
+def test_a_profile_that_ca_refuses_is_never_in_force(i):
+    shown = i.json("profile", "show", "device")
+    text = (i.dir / "profiles" / "device.yaml").read_text()
+    for change, says in ((("authority: devices", "authority: root"), "root"), (("authority: devices", "authority: nosuch"), "nosuch"),
+                         (("eku: [clientAuth]", "eku: [1.3.6.1.5.5.7.3.3]"), "1.3.6.1.5.5.7.3.3")):
+        path = i.home / "device.yaml"
+        path.write_text(text.replace(*change))
+        done = i.cli("profile", "load", path, code=None)
+        check(done.returncode in (1, 3) and says in done.stderr, change, done.returncode, done.stderr)
+    equal(i.json("profile", "show", "device"), shown)
+    equal((i.dir / "profiles" / "device.yaml").read_text(), text)
+    i.enroll("still-1")
+
+
+def test_the_services_own_certificates_are_replaced__OPS_19(i):
+    def own():
+        pem = ssl.get_server_certificate(("127.0.0.1", i.enroll_port))
+        path = i.home / "own.pem"
+        path.write_text(pem)
+        return i.serial(path)
+
+    before = own()
+    i.cli("cert", "revoke", before, "--reason", "superseded")
+    wait_for("another TLS certificate", lambda: own() != before, 20)
+    responder = next(c["serial"] for c in i.certificates() if c["profile"] == "ocsp" and c["ca"] == "devices" and c["status"] == "valid")
+    keys = len(i.json("hsm", "list")["keys"])
+    i.cli("cert", "revoke", responder, "--reason", "superseded")
+    wait_for("another responder", lambda: any(c["profile"] == "ocsp" and c["ca"] == "devices" and c["status"] == "valid"
+                                              for c in i.certificates()), 20)
+    equal(i.ocsp(i.enroll("own-1")), "good")
+    equal(len(i.json("hsm", "list")["keys"]), keys, "the old key is gone")
+
+
+def test_a_reload_says_what_needs_a_restart__OPS_05(i):
+    config = i.dir / "caduceus.yaml"
+    old = config.read_text()
+    config.write_text(old.replace(f"127.0.0.1:{i.va_port}", f"127.0.0.1:{i.va_port + 1}"))
+    i.serve.send_signal(1)
+    wait_for("a word of listen.va", lambda: "needs a restart" in i.log_text() and "listen.va" in i.log_text(), 10)
+    config.write_text(old)
+    i.serve.send_signal(1)
+
+
 def test_the_organization_may_change__EST_05():
     i = Instance("findings-org")
     pem = i.enroll("org-1")
