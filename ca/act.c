@@ -225,7 +225,8 @@ void act_state(struct ca *ca, struct buf *out)
 	struct err e;
 
 	hsm_stats(ca->c.hsm, &t);
-	s.hsm_up = hsm_health(ca->c.hsm, &e);
+	/* Nobody may be asking for signatures just now: what has come back is found here. */
+	s.hsm_up = hsm_recover(ca->c.hsm, &e);
 	snprintf(s.hsm_text, sizeof s.hsm_text, s.hsm_up ? "%s (%s %s, serial %s)" : "%.200s", s.hsm_up ? t.token : e.text,
 	         t.manufacturer, t.model, t.serial);
 	s.sessions = t.sessions;

@@ -90,5 +90,8 @@ struct hsm_stats {
 void hsm_stats(struct hsm *h, struct hsm_stats *out);
 /* Asks the token's state without signing. */
 MUST_USE bool hsm_health(struct hsm *h, struct err *e);
+/* The same, and when it is not there opens it again, unless that was tried a moment ago (0.1 to 30 s) or the PIN was
+ * refused: for whoever looks after an idle token. May take as long as a login. */
+MUST_USE bool hsm_recover(struct hsm *h, struct err *e);
 
 #endif

@@ -247,3 +247,13 @@ bool session_ensure(struct hsm *h, struct err *e)
 		return true;
 	return session_recover(h, seen, false, e);
 }
+
+bool hsm_recover(struct hsm *h, struct err *e)
+{
+	uint64_t seen;
+
+	pthread_mutex_lock(&h->lock);
+	seen = h->generation;
+	pthread_mutex_unlock(&h->lock);
+	return session_there(h, e) || session_recover(h, seen, false, e);
+}

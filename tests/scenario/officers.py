@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a PKI officer uses it, with the mistakes that people make."""
 import json
+import time
+import threading
+import socket
+import signal
 import os
 import re
 import shutil
@@ -9,7 +13,7 @@ import sqlite3
 import subprocess
 import urllib.request
 
-from harness import BUILD, Failure, Instance, check, equal, main, run
+from harness import BUILD, wait_for, Failure, Instance, check, equal, main, run
 
 
 def test_device_life(i):
@@ -238,6 +242,57 @@ def test_stop_drains_and_leaves_nothing__OPS_06():
     i.start()
     i.enroll("after-restart")
     equal(i.stop(), 0)
+
+
+def test_stop_under_load_loses_nothing__OPS_06():
+    i = Instance("stop-load")
+    password = i.device("load-1", "--uses", "1000")["password"]
+    csrs = [i.csr(f"load-1", key=i.key(f"load-{n}")) for n in range(40)]
+    got, gate = [], threading.Event()
+
+    def ask(part):
+        gate.wait()
+        for csr in part:
+            try:
+                reply = i.post_csr(csr, "-u", f"load-1:{password}")
+            except Failure:
+                continue  # it has stopped
+            if reply.status == 200:
+                got.append(i.certificate_of(reply, f"load-{len(got)}-{threading.get_ident()}"))
+            else:
+                check(reply.status in (0, 503), reply.status, reply.text)
+
+    threads = [threading.Thread(target=ask, args=(csrs[n::4],)) for n in range(4)]
+    for t in threads:
+        t.start()
+    gate.set()
+    time.sleep(0.15)
+    began = time.monotonic()
+    equal(i.stop(), 0)
+    check(time.monotonic() - began < 30)
+    for t in threads:
+        t.join()
+    i.start()
+    known = {c["serial"] for c in i.certificates()}
+    for pem in got:
+        check(i.serial(pem) in known, "in a device's hand and nowhere else:", i.serial(pem))
+    i.cli("audit", "verify")
+
+
+def test_a_second_signal_ends_it_at_once__OPS_06():
+    i = Instance("stop-twice")
+    s = socket.create_connection(("127.0.0.1", i.enroll_port))  # somebody who never finishes
+    pids = list(i.roles().values())
+    os.kill(i.roles()["ra"], signal.SIGSTOP)  # it can't drain
+    i.serve.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    check(i.serve.poll() is None, "it drains")
+    i.serve.send_signal(signal.SIGTERM)
+    i.serve.wait(5)
+    s.close()
+    wait_for("no role left", lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), 5)
+    i.serve.stdout.close()
+    i.serve = None
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """OCSP, CRLs and CA certificates as those who rely on them see them."""
+import signal
+import json
 import base64
 import hashlib
 import os
 import time
 import urllib.parse
 
-from harness import Failure, check, equal, main, run, wait_for
+from harness import Failure, Instance, check, equal, main, run, wait_for
 
 
 def crl_text(i, url):
@@ -202,6 +204,30 @@ def test_health__OPS_03(i):
         reply = i.http(url + "/readyz")
         equal(reply.status, 200, reply.text)
         check('"checks"' in reply.text, reply.text)
+
+
+def test_health_when_something_is_broken__OPS_03():
+    i = Instance("health")
+    urls = (i.va + "/readyz", f"https://localhost:{i.enroll_port}/readyz")
+
+    def failed(url):
+        reply = i.http(url)
+        return reply.status == 503 and [c["name"] for c in json.loads(reply.text)["checks"] if c["status"] != "ok"]
+
+    # The token is taken away: the enrolment listener is not ready; healthz says the loops run.
+    os.rename(i.dir / "token", i.dir / "ca" / "away")
+    i.cli("hsm", "test", code=None)
+    wait_for("readyz without a token", lambda: "hsm" in (failed(urls[1]) or []), 20)
+    for url in urls:
+        equal(i.http(url.replace("readyz", "healthz")).status, 200)
+    check("CKR" not in i.http(urls[1]).text or "pin" not in i.http(urls[1]).text.lower())
+    os.rename(i.dir / "ca" / "away", i.dir / "token")
+    wait_for("readyz with the token back", lambda: i.http(urls[1]).status == 200, 40)
+    # ca is stopped: no answer of it for some seconds, and readyz says so; then it goes on.
+    os.kill(i.roles()["ca"], signal.SIGSTOP)
+    wait_for("readyz with a ca that hangs", lambda: bool(failed(urls[1])), 30)
+    os.kill(i.roles()["ca"], signal.SIGCONT)
+    wait_for("readyz again", lambda: i.http(urls[1]).status == 200, 30)
 
 
 if __name__ == "__main__":

@@ -575,6 +575,40 @@ static void test_a_key_that_can_be_factored__X509_39(void)
 	free(q);
 }
 
+/* RFC 5280, 4.1.2.6: no subject, so the alternative name is critical; with one it is not. */
+static void test_empty_subject_makes_the_name_critical__X509_11(void)
+{
+	struct profile p = device();
+
+	for (int i = 0; i < 2; i++) {
+		struct ca_issue *q;
+		struct err e = { 0 };
+		int critical;
+
+		p.subject_n = i == 0 ? 0 : 1;
+		CU_ASSERT_TRUE_FATAL(put_profile(&p, digest, &e));
+		q = request();
+		if (i == 0)
+			q->subject.n = 0;
+		AUTO(X509) *x = issued(q, &e);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(x);
+		CU_ASSERT_PTR_NOT_NULL(extension(x, NID_subject_alt_name, &critical));
+		CU_ASSERT_EQUAL(critical, i == 0);
+		/* Neither a subject nor a name is nobody. */
+		q->san.n = 0;
+		if (i == 0)
+			CU_ASSERT_PTR_NULL(issued(q, &e));
+		free(q);
+	}
+	{
+		struct err e = { 0 };
+
+		p = device();
+		CU_ASSERT_TRUE(put_profile(&p, digest, &e));
+	}
+}
+
 /* An authority below `root` that may certify ward3.example alone, and the one below that, which says nothing itself. */
 static void test_constraints_bind_all_below__X509_25(void)
 {
@@ -875,6 +909,7 @@ static const struct cu_case cases[] = {
 	{ "mutations", test_mutated_requests_never_pass_the_profile__X509_16__X509_45 },
 	{ "limits", test_profiles_beyond_the_limits_are_refused__X509_08__X509_16 },
 	{ "va", test_va_may_ask_for_answers_alone },
+	{ "empty subject", test_empty_subject_makes_the_name_critical__X509_11 },
 	{ "constraints", test_constraints_bind_all_below__X509_25 },
 	{ "factored", test_a_key_that_can_be_factored__X509_39 },
 	{ "short", test_short_keys_of_authorities_are_refused__X509_35 },
