@@ -305,13 +305,16 @@ static void role_died(struct parent *p, enum role_id r, int status)
 	int64_t mono = clock_mono();
 	unsigned shift;
 
+	bool was_ready = c->ready;
+
 	close(c->control);
 	c->pid = 0;
 	c->control = -1;
 	c->ready = false;
 	if (p->stop != 0)
 		return;
-	c->failures = mono - c->started < EARLY_SECONDS * US_PER_SECOND ? c->failures + 1 : 1;
+	/* One that had come up is needed at once, whatever ended it; one that can't come up is tried more and more slowly. */
+	c->failures = !was_ready && mono - c->started < EARLY_SECONDS * US_PER_SECOND ? c->failures + 1 : 1;
 	shift = c->failures > 8 ? 8 : c->failures - 1;
 	c->next_start = mono + 1000 * (int64_t)(c->failures == 1 ? 0 : (BACKOFF_FIRST_MS << shift) < BACKOFF_LAST_MS
 	                                                                     ? BACKOFF_FIRST_MS << shift
