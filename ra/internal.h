@@ -149,6 +149,7 @@ struct ra {
 
 	bool up[RA_PORT_COUNT];
 	int setup_left;
+	int64_t setup_epoch;         /* rises with every ca that comes up */
 	enum setup_phase setup_phase;
 	bool provisioning;           /* a step of provisioning waits for ca */
 	struct ca_state ca_state;

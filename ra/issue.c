@@ -240,7 +240,10 @@ static bool ask_again(struct ra *ra, struct work *w, struct err *e)
 {
 	AUTO_FREE struct ca_issue *i = mem_new(sizeof *i);
 	AUTO_BUF ask = { 0 };
+	const struct active *p = profile_by_digest(ra, w->leaf->row.profile_digest);
 
+	if (p == NULL || !p->accepted)
+		return err_set(e, ERR_BUSY, "the profile has changed meanwhile; ask again");
 	if (!ca_issue_get(span_of(&w->ask), i, e) || !intent_make(ra, w->ref, w->leaf->subject, "enroll", &i->serial, e))
 		return false;
 	w->serial = i->serial;

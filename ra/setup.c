@@ -21,6 +21,7 @@ static void ask_setup(struct ra *ra, uint16_t type, int index, struct span body)
 	if (w == NULL)
 		return;
 	w->setup = index;
+	w->ref = ra->setup_epoch;
 	ra->setup_left++;
 	ask_ca(ra, w, body);
 }
@@ -98,6 +99,7 @@ void setup_begin(struct ra *ra)
 {
 	ra->setup_phase = SETUP_ROOTS;
 	ra->setup_left = 0;
+	ra->setup_epoch++;
 	for (size_t i = 0; i < ra->profile_n; i++)
 		put_profile(ra, i);
 	put_authorities(ra, true);
@@ -112,6 +114,9 @@ void setup_responder(struct ra *ra, const struct generation *g)
 
 void setup_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why)
 {
+	/* What an earlier ca was asked is no part of this one's setup: its failure may be heard only now. */
+	if (w->ref != ra->setup_epoch)
+		return;
 	if (ra->setup_left > 0)
 		ra->setup_left--;
 	if (w->type == CA_PROFILE_PUT && good && body.n == 32) {
