@@ -79,7 +79,7 @@ void arg_text(const struct invocation *i, json_t *args, const char *option);
 void arg_list(const struct invocation *i, json_t *args, const char *option, const char *name);
 MUST_USE bool arg_number(const struct invocation *i, json_t *args, const char *option);
 
-extern const struct command commands_service[], commands_device[], commands_cert[], commands_ca[], commands_backup[];
+extern const struct command commands_service[], commands_device[], commands_cert[], commands_ca[], commands_backup[], commands_doctor[];
 int cli_main(int argc, char **argv);
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command *const tables[] = { commands_service, commands_device, commands_cert, commands_ca, commands_backup };
+static const struct command *const tables[] = { commands_service, commands_device, commands_cert, commands_ca, commands_backup, commands_doctor };
 
 static const struct option_row everywhere[] = {
 	{ "dir", "DIR", "the instance ($CADUCEUS_DIR, else /var/lib/caduceus)", false },

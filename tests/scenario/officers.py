@@ -232,6 +232,21 @@ def test_logs_as_json__OPS_04():
     i.stop()
 
 
+def test_doctor(i):
+    said = json.loads(i.cli("doctor", "--json", code=None).stdout)
+    found = {f["check"]: f["result"] for f in said["findings"]}
+    for name in ("configuration", "public.va", "permissions", "disk", "clock", "tls/enroll.pem", "trust/root.pem", "service", "crl"):
+        check(name in found, name, found)
+    check(said["ok"] == ("wrong" not in found.values()), said)
+    equal(found["permissions"], "ok")
+    os.chmod(i.dir / "hsm.pin", 0o644)
+    done = i.cli("doctor", code=1)
+    check("hsm.pin" in done.stdout and "chmod" in done.stdout, done.stdout)
+    os.chmod(i.dir / "hsm.pin", 0o600)
+    check("doctor" in run(BUILD / "caduceus", "--help").stdout)
+    equal(run(BUILD / "caduceus", "doctor", "--dir", i.home).returncode, 1)
+
+
 def test_stop_drains_and_leaves_nothing__OPS_06():
     i = Instance("stop")
     pids = list(i.roles().values())
