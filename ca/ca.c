@@ -117,9 +117,27 @@ static struct job *choose(struct ca *ca, bool *is_ocsp)
 	return pop(*is_ocsp ? &ca->ocsp : &ca->issue);
 }
 
+/* HSM-12: a call into a module can't be ended from outside. Making keys takes a token as long as it takes. */
+static int64_t time_for(uint16_t type)
+{
+	return (type == CA_AUTHORITY_CREATE || type == CA_RESPONDER_CREATE ? CA_MAKE_S : CA_CALL_S) * US_PER_SECOND;
+}
+
+bool ca_hangs(const struct ca *ca, int64_t mono)
+{
+	for (unsigned i = 0; i < ca->workers; i++) {
+		int64_t due = ca->due[i];
+
+		if (due != 0 && mono > due)
+			return true;
+	}
+	return false;
+}
+
 static void *worker(void *arg)
 {
 	struct ca *ca = arg;
+	unsigned me = atomic_fetch_add(&ca->started, 1);
 
 	pthread_mutex_lock(&ca->lock);
 	for (;;) {
@@ -134,7 +152,9 @@ static void *worker(void *arg)
 		}
 		ca->ocsp_busy += is_ocsp;
 		pthread_mutex_unlock(&ca->lock);
+		ca->due[me] = clock_mono() + time_for(job->type);
 		answer(ca, job);
+		ca->due[me] = 0;
 		free(job);
 		pthread_mutex_lock(&ca->lock);
 		ca->ocsp_busy -= is_ocsp;

@@ -177,6 +177,9 @@ struct ca_config {
 MUST_USE bool ca_open(struct ca **out, const struct ca_config *c, struct err *e);
 /* Takes a frame; copies what it needs. Never blocks; a full queue answers CA_FAILED ERR_BUSY. */
 void ca_feed(struct ca *ca, enum ca_port port, const struct frame *f);
+/* A worker has been in the token for longer than a call may take (10 s; 3 minutes for making a key, HSM-12): only the
+ * end of the process ends that. Any thread. */
+bool ca_hangs(const struct ca *ca, int64_t mono);
 /* Forgets a port's unfinished CRL (its peer has restarted). */
 void ca_port_reset(struct ca *ca, enum ca_port port);
 void ca_close(struct ca *ca); /* finishes what is queued */

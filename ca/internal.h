@@ -13,7 +13,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CA_PROFILE_MAX = 64, CA_AUTHORITY_MAX = 32, CA_QUEUE_MAX = 4096, CA_WORKER_MAX = 64 };
+enum { CA_PROFILE_MAX = 64, CA_AUTHORITY_MAX = 32, CA_QUEUE_MAX = 4096, CA_WORKER_MAX = 64,
+       CA_CALL_S = 10, CA_MAKE_S = 180 };
 
 /* A key that signs, with what verifies it. */
 struct signer {
@@ -154,6 +155,8 @@ struct ca {
 	unsigned workers, ocsp_busy;
 	bool stop, ocsp_last;
 	pthread_t thread[CA_WORKER_MAX];
+	atomic_uint started;                     /* workers, for their index */
+	_Atomic int64_t due[CA_WORKER_MAX];      /* mono us: what a worker does must have ended; 0 it waits */
 
 	pthread_mutex_t crl_lock;
 	struct crl_job crl[CA_PORT_COUNT];

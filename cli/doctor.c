@@ -102,6 +102,15 @@ static void disk(struct exam *x)
 		say(x, WARNING, "disk", "less than 5 %% of the inodes are free");
 }
 
+static void pin_latch(struct exam *x)
+{
+	AUTO_FREE char *path = mem_printf("%s/ca/pin-refused", x->i->dir);
+
+	if (access(path, F_OK) == 0)
+		say(x, WRONG, "hsm.pin", "the token refused the PIN, and it is not tried again (tokens lock after a few): put the right one "
+		    "into %s, then remove %s", x->c->hsm_pin, path);
+}
+
 static void clock_is_set(struct exam *x)
 {
 	struct timex t = { .modes = 0 };
@@ -208,6 +217,7 @@ static enum exit_code doctor(struct invocation *i)
 	resolve(&x, "public.enroll", c->public_enroll);
 	resolve(&x, "public.va", c->public_va);
 	permissions(&x);
+	pin_latch(&x);
 	disk(&x);
 	clock_is_set(&x);
 	own_certificates(&x);

@@ -9,9 +9,10 @@
 #include <arpa/inet.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum kind { K_TEXT, K_NAME, K_LISTEN, K_HTTPS, K_HTTP, K_PIN, K_DATABASE, K_DURATION, K_NUMBER, K_LEVEL, K_BOOL, K_WORD };
+enum kind { K_TEXT, K_NAME, K_LISTEN, K_HTTPS, K_HTTP, K_PIN, K_DATABASE, K_DURATION, K_NUMBER, K_LEVEL, K_BOOL, K_WORD, K_PORTS };
 
 static const struct key {
 	const char *name;
@@ -35,6 +36,7 @@ static const struct key {
 	{ "hsm.pin", K_PIN, "file:hsm.pin", "file:PATH (mode 0600), credential:NAME (systemd), prompt:", FIELD(hsm_pin), 0, 0, NULL },
 	{ "hsm.sessions", K_NUMBER, "0", "Sessions at once; 0: cores for the embedded token, 16 for others", FIELD(hsm_sessions), 0, 1024, NULL },
 	{ "hsm.paths", K_TEXT, "none", "What an external module may read and write: folders or files with blanks between, or none", FIELD(hsm_paths), 1, 0, NULL },
+	{ "hsm.ports", K_PORTS, "none", "TCP ports that an external module may connect to: numbers with blanks between, or none", FIELD(hsm_ports), 0, 0, NULL },
 	{ "database", K_DATABASE, "sqlite:caduceus.db", "sqlite:PATH", FIELD(database), 0, 0, NULL },
 	{ "est.default_profile", K_NAME, "device", "What `device add` takes without --profile", FIELD(est_default_profile), 1, 31, NULL },
 	{ "est.max_body", K_NUMBER, "65536", "Largest request in octets", FIELD(est_max_body), 4096, 1048576, NULL },
@@ -128,6 +130,22 @@ static bool url_ok(const char *url, const char *scheme)
 	return *rest == 0;
 }
 
+static bool are_ports(const char *v)
+{
+	unsigned n = 0;
+
+	for (const char *p = v; strcmp(v, "none") != 0 && *p != 0;) {
+		size_t digits = strspn(p, "0123456789");
+
+		if (digits == 0 || digits > 5 || atoi(p) < 1 || atoi(p) > 65535 || ++n > 8)
+			return false;
+		p += digits;
+		if (*p != 0 && *p++ != ' ')
+			return false;
+	}
+	return *v != 0;
+}
+
 static bool is_word(const char *list, const char *word)
 {
 	size_t n = strlen(word);
@@ -194,6 +212,8 @@ static const char *judge(const struct key *k, const char *v)
 	case K_WORD:
 		snprintf(text, sizeof text, "one of: %s", k->words);
 		return is_word(k->words, v) ? NULL : text;
+	case K_PORTS:
+		return are_ports(v) ? NULL : "none, or up to 8 numbers from 1 to 65535 with blanks between";
 	}
 	return "another value";
 }

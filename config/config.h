@@ -26,6 +26,7 @@ struct config {
 	char hsm_token[CONFIG_TEXT_MAX];    /* a label, or a PKCS#11 URI (RFC 7512): token, serial, … never a slot number */
 	char hsm_pin[CONFIG_TEXT_MAX];      /* file:PATH, credential:NAME, prompt: (relative paths are below DIR) */
 	char hsm_paths[CONFIG_TEXT_MAX];    /* what an external module reads and writes, blanks between; "none" */
+	char hsm_ports[CONFIG_TEXT_MAX];    /* TCP ports that it connects to, blanks between; "none" */
 	int64_t hsm_sessions;               /* 0: cores for the embedded token, 16 else */
 	char database[CONFIG_TEXT_MAX];     /* sqlite:PATH (relative to DIR) or postgresql://… */
 	char est_default_profile[32];

@@ -264,7 +264,7 @@ static bool signed_answer(struct va *va, const struct request *in, const struct 
 	}
 	if (a->got && !failure_get(a->body, &e))
 		e.kind = ERR_INTERNAL;
-	give_error(out, e.kind == ERR_BUSY || e.kind == ERR_TIMEOUT || e.kind == ERR_NOT_FOUND ? TRY_LATER : INTERNAL);
+	give_error(out, e.kind == ERR_BUSY || e.kind == ERR_TIMEOUT || e.kind == ERR_NOT_FOUND || e.kind == ERR_HSM ? TRY_LATER : INTERNAL);
 	return false;
 }
 

@@ -10,16 +10,50 @@
 #include "hsm/hsm.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OPEN_S = 20 }; /* loading the module, finding the token, logging in */
 
 static struct role role;
 static struct hsm *hsm;
 static struct port port[CA_PORT_COUNT];
 
+/* HSM-12: a call into the module does not return, and only the end of this process ends that; the parent starts another
+ * one. Also from a signal's handler: the thread that was interrupted is inside the module. */
+static const char hanging[] = "the HSM hangs: a call into its module does not return; look at the HSM and its network";
+
+static void hangs(int signal)
+{
+	(void)signal;
+	(void)!control_send(CONTROL_FD, CONTROL_FAILED, hanging, -1, NULL);
+	_exit(1);
+}
+
 static bool pin(void *arg, char *out, size_t cap, struct err *e)
 {
+	bool good;
+
 	(void)arg;
-	return pin_read(role.config.hsm_pin, role.dir, out, cap, e);
+	(void)alarm(0); /* a person takes the time that a person takes */
+	good = pin_read(role.config.hsm_pin, role.dir, out, cap, e);
+	(void)alarm(OPEN_S);
+	return good;
+}
+
+/* A PIN file that was written again is a person's act: the latch opens. */
+static void mark_pin(char *out, size_t size)
+{
+	AUTO_FREE char *path = pin_path(role.config.hsm_pin, role.dir);
+	struct stat st;
+
+	out[0] = 0;
+	if (path != NULL && stat(path, &st) == 0)
+		snprintf(out, size, "%llu %lld.%09ld", (unsigned long long)st.st_ino, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 /* On a worker's thread. A peer that does not take its answers for a second is stuck or gone; it asks again. */
@@ -48,6 +82,7 @@ static bool make_token(struct err *e)
 static void open_token(void)
 {
 	bool embedded = strcmp(role.config.hsm_module, "embedded") == 0;
+	char mark[80];
 	const struct hsm_config c = {
 		.module = role.config.hsm_module,
 		.token = role.config.hsm_token,
@@ -55,13 +90,18 @@ static void open_token(void)
 		.sessions = (unsigned)role.config.hsm_sessions,
 		.timeout_ms = 10000,
 		.pin = pin,
+		.pin_mark = mark,
 	};
 	struct err e;
 
+	mark_pin(mark, sizeof mark);
+	signal(SIGALRM, hangs);
 	if (role.provision && embedded && !make_token(&e) && e.kind != ERR_EXISTS)
 		role_fail(&e);
+	(void)alarm(OPEN_S);
 	if (!hsm_open(&hsm, &c, &e))
 		role_fail(&e);
+	(void)alarm(0);
 }
 
 static void on_control(void *arg, const struct control *c)
@@ -109,7 +149,20 @@ static void serve(struct ca *ca)
 			return;
 		for (int i = 0; i < CA_PORT_COUNT; i++)
 			take_frames(ca, (enum ca_port)i, &scratch);
+		if (ca_hangs(ca, clock_mono()))
+			hangs(0);
 	}
+}
+
+/* What config_check has let through: "none", or numbers with blanks between. */
+static void declare_ports(struct sandbox *s)
+{
+	AUTO_FREE char *text = mem_text(role.config.hsm_ports);
+	size_t n = 0;
+
+	for (char *rest = text, *p; s->connects && (p = strsep(&rest, " ,")) != NULL && n < SANDBOX_PORT_MAX;)
+		if (atoi(p) > 0)
+			s->port[n++] = (uint16_t)atoi(p);
 }
 
 /* The embedded token needs its folder and no socket at all; another module what it was made for: the declared paths, and
@@ -128,6 +181,7 @@ static void confine(void)
 		s.path[n++] = (struct sandbox_path){ pin_file, false };
 	if (embedded)
 		s.path[n++] = (struct sandbox_path){ token, true };
+	declare_ports(&s);
 	for (char *rest = declared, *p; !embedded && (p = strsep(&rest, " ,")) != NULL && n < SANDBOX_PATH_MAX - 1;)
 		if (*p != 0)
 			s.path[n++] = (struct sandbox_path){ p, true };

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-enum { CONTROL_FD = 3, CONTROL_NAME_MAX = 32 };
+enum { CONTROL_FD = 3, CONTROL_NAME_MAX = 256 };
 
 enum control_op {
 	CONTROL_CHANNEL = 1, /* to the role: name of the neighbour, with its end of a channel */
@@ -18,6 +18,7 @@ enum control_op {
 	CONTROL_STOP,        /* to the role: drain, then exit 0 */
 	CONTROL_READY,       /* from the role: it answers now (provisioning: its part is done); name: its sandbox's layers */
 	CONTROL_LAYERS,      /* to ra: "ROLE LAYERS", for `status` */
+	CONTROL_FAILED,      /* from the role: why it ends; to ra: the same of ca, for `status` */
 };
 
 struct control {

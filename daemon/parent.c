@@ -10,6 +10,7 @@
 #include "daemon/listen.h"
 #include "daemon/owners.h"
 #include "daemon/pin.h"
+#include "daemon/sandbox.h"
 #include "ipc/frame.h"
 
 #include <errno.h>
@@ -44,7 +45,9 @@ struct child {
 	bool ready, ever_ready, stopping;
 	int64_t started, next_start; /* mono us */
 	unsigned failures;
-	char layers[CONTROL_NAME_MAX]; /* of its sandbox, a letter each */
+	char layers[SANDBOX_LAYERS_MAX]; /* of its sandbox, a letter each */
+	char why[CONTROL_NAME_MAX];    /* it ended, in its own words */
+	char said[CONTROL_NAME_MAX];   /* and was logged last */
 };
 
 struct parent {
@@ -58,6 +61,7 @@ struct parent {
 	int signals, lock;
 	int stop;             /* 0 running, 1 asked to stop, 2 asked twice */
 	bool said_ready, failed;
+	bool without_ca; /* the token is away since the start: what needs no signature is served all the same */
 	int64_t stop_deadline, watchdog_next;
 	uint64_t watchdog;    /* us; 0: systemd does not ask */
 };
@@ -251,7 +255,7 @@ static int lock_instance(struct parent *p, struct err *e)
 static bool all_ready(const struct parent *p)
 {
 	for (int r = 0; r < ROLE_COUNT; r++)
-		if (takes_part(p, r) && !p->child[r].ready)
+		if (takes_part(p, r) && !p->child[r].ready && !(r == ROLE_CA && p->without_ca))
 			return false;
 	return true;
 }
@@ -299,6 +303,30 @@ static void continue_stop(struct parent *p)
 	}
 }
 
+static void hear(struct parent *p, enum role_id r);
+
+/* What ra says of ca while it is away. */
+static void tell_why(struct parent *p)
+{
+	if (p->child[ROLE_RA].pid != 0 && !p->child[ROLE_CA].ready && p->child[ROLE_CA].why[0] != 0)
+		(void)!control_send(p->child[ROLE_RA].control, CONTROL_FAILED, p->child[ROLE_CA].why, -1, NULL);
+}
+
+/* After a power failure the HSM is slower than we are: CRLs are served, `status` says why nothing is signed, and ca is
+ * started again until it comes. */
+static void give_up(struct parent *p, enum role_id r)
+{
+	if (r == ROLE_CA && !p->o->provision) {
+		if (p->without_ca)
+			return;
+		p->without_ca = true;
+		log_event(LOG_LEVEL_ERROR, "ALARM: nothing can be signed; the service goes on without", NULL);
+		return;
+	}
+	p->failed = true;
+	ask_stop(p);
+}
+
 static void role_died(struct parent *p, enum role_id r, int status)
 {
 	struct child *c = &p->child[r];
@@ -307,6 +335,7 @@ static void role_died(struct parent *p, enum role_id r, int status)
 
 	bool was_ready = c->ready;
 
+	hear(p, r); /* its last words */
 	close(c->control);
 	c->pid = 0;
 	c->control = -1;
@@ -319,14 +348,16 @@ static void role_died(struct parent *p, enum role_id r, int status)
 	c->next_start = mono + 1000 * (int64_t)(c->failures == 1 ? 0 : (BACKOFF_FIRST_MS << shift) < BACKOFF_LAST_MS
 	                                                                     ? BACKOFF_FIRST_MS << shift
 	                                                                     : BACKOFF_LAST_MS);
-	log_event(LOG_LEVEL_ERROR, WIFSIGNALED(status) ? "role killed" : "role ended", "which", role_table[r].name,
-	          WIFSIGNALED(status) ? "signal" : "code",
-	          LOG_NUM(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), "failures",
-	          LOG_NUM(c->failures), NULL);
-	if (!c->ever_ready && !p->said_ready && (p->o->provision || c->failures >= START_TRIES)) {
-		p->failed = true;
-		ask_stop(p);
-	}
+	/* What can't come up for one reason is said once, not with every try. */
+	log_event(c->failures > 1 && strcmp(c->why, c->said) == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+	          WIFSIGNALED(status) ? "role killed" : "role ended", "which", role_table[r].name, WIFSIGNALED(status) ? "signal" : "code",
+	          LOG_NUM(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), "failures", LOG_NUM(c->failures),
+	          "why", c->why[0] != 0 ? c->why : NULL, NULL);
+	memcpy(c->said, c->why, sizeof c->said);
+	if (!c->ever_ready && !p->said_ready && (p->o->provision || c->failures >= START_TRIES))
+		give_up(p, r);
+	if (r == ROLE_CA)
+		tell_why(p);
 }
 
 static void reap(struct parent *p)
@@ -354,7 +385,7 @@ static void restart_due(struct parent *p)
 			c->next_start = clock_mono() + US_PER_SECOND;
 			continue;
 		}
-		log_event(LOG_LEVEL_WARN, "role restarted", "which", role_table[r].name, NULL);
+		log_event(c->failures > 2 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "role restarted", "which", role_table[r].name, NULL);
 	}
 }
 
@@ -366,7 +397,8 @@ static void say_restart(const struct config *was, const struct config *is)
 	} rows[] = { { "listen.enroll", was->listen_enroll, is->listen_enroll }, { "listen.va", was->listen_va, is->listen_va },
 		     { "listen.metrics", was->listen_metrics, is->listen_metrics }, { "hsm.module", was->hsm_module, is->hsm_module },
 		     { "hsm.token", was->hsm_token, is->hsm_token }, { "hsm.pin", was->hsm_pin, is->hsm_pin },
-		     { "hsm.paths", was->hsm_paths, is->hsm_paths }, { "database", was->database, is->database } };
+		     { "hsm.paths", was->hsm_paths, is->hsm_paths },
+		     { "hsm.ports", was->hsm_ports, is->hsm_ports }, { "database", was->database, is->database } };
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (strcmp(rows[i].was, rows[i].is) != 0)
@@ -445,6 +477,8 @@ static void tell_layers(struct parent *p, enum role_id changed)
 	for (int r = 0; r < ROLE_COUNT; r++)
 		if (r == (int)changed || changed == ROLE_RA)
 			tell_layers_of(p, (enum role_id)r);
+	if (changed == ROLE_RA)
+		tell_why(p);
 }
 
 static void hear(struct parent *p, enum role_id r)
@@ -454,10 +488,13 @@ static void hear(struct parent *p, enum role_id r)
 	while (p->child[r].pid != 0 && control_recv(p->child[r].control, &c) == CONTROL_GOT) {
 		if (c.fd >= 0)
 			close(c.fd);
+		if (c.op == CONTROL_FAILED)
+			memcpy(p->child[r].why, c.name, sizeof p->child[r].why);
 		if (c.op == CONTROL_READY && !p->child[r].ready) {
 			p->child[r].ready = true;
 			p->child[r].ever_ready = true;
-			memcpy(p->child[r].layers, c.name, sizeof p->child[r].layers);
+			p->child[r].why[0] = 0;
+			snprintf(p->child[r].layers, sizeof p->child[r].layers, "%.*s", (int)sizeof p->child[r].layers - 1, c.name);
 			log_event(LOG_LEVEL_DEBUG, "role ready", "which", role_table[r].name, "sandbox", c.name, NULL);
 			tell_layers(p, r);
 		}

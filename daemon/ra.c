@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { WITHOUT_CA_S = 3 };
+
 static struct role role;
 static struct port port[RA_PORT_COUNT];
 static const char *const peers[RA_PORT_COUNT] = {
@@ -41,6 +43,8 @@ static void on_control(void *arg, const struct control *c)
 
 	if (c->op == CONTROL_LAYERS)
 		ra_layers(ra, c->name);
+	if (c->op == CONTROL_FAILED)
+		ra_ca_failed(ra, c->name);
 	if (c->op == CONTROL_RELOAD)
 		ra_reload(ra, &role.config, clock_now());
 	if (c->op == CONTROL_CHANNEL && p != RA_PORT_COUNT) {
@@ -85,7 +89,7 @@ static void wait_for_work(int64_t until, bool *control)
 static void serve(struct ra *ra)
 {
 	AUTO_BUF scratch = { 0 };
-	int64_t next = 0, stop_by = 0;
+	int64_t next = 0, stop_by = 0, began = clock_mono();
 	bool control;
 
 	for (;;) {
@@ -95,7 +99,8 @@ static void serve(struct ra *ra)
 		for (int i = 0; i < RA_PORT_COUNT; i++)
 			take_frames(ra, (enum ra_port)i, &scratch);
 		next = ra_turn(ra, clock_now(), clock_mono());
-		if (role.provision ? ra_provisioned(ra) : true)
+		/* Without ca there is enough to do. */
+		if (role.provision ? ra_provisioned(ra) : ra_settled(ra) || clock_mono() - began > WITHOUT_CA_S * US_PER_SECOND)
 			role_ready();
 		/* What is under way is finished first; the fronts have stopped by now. */
 		if (stop_by != 0 && (!ra_busy(ra) || clock_mono() >= stop_by))

@@ -110,7 +110,9 @@ void role_ready(void)
 
 void role_fail(const struct err *e)
 {
-	log_event(LOG_LEVEL_ERROR, "can't go on", "kind", err_kind_name(e->kind), "why", e->text, NULL);
+	/* The parent logs it with the exit. */
+	if (!control_send(CONTROL_FD, CONTROL_FAILED, e->text, -1, NULL))
+		log_event(LOG_LEVEL_ERROR, "can't go on", "kind", err_kind_name(e->kind), "why", e->text, NULL);
 	/* Other threads may run: no destructors under their feet. */
 	_exit(1);
 }

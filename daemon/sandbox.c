@@ -31,6 +31,10 @@ struct path_attr {
 	uint64_t allowed;
 	int32_t fd;
 } __attribute__((packed));
+struct port_attr {
+	uint64_t allowed, port;
+};
+enum { RULE_PATH = 1, RULE_PORT = 2 };
 
 enum {
 	FS_EXECUTE = 1 << 0, FS_WRITE_FILE = 1 << 1, FS_READ_FILE = 1 << 2, FS_READ_DIR = 1 << 3, FS_REMOVE_FILE = 1 << 5,
@@ -63,7 +67,7 @@ static bool allow(int ruleset, long version, const struct sandbox_path *p, struc
 	if (fstat(fd, &st) != 0)
 		return err_sys(e, ERR_IO, "sandbox: %s", p->path);
 	a.allowed = (S_ISDIR(st.st_mode) ? file | folder : file) & fs_of(version);
-	return syscall(SYS_landlock_add_rule, ruleset, 1, &a, 0) == 0 || err_sys(e, ERR_INTERNAL, "sandbox: %s", p->path);
+	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH, &a, 0) == 0 || err_sys(e, ERR_INTERNAL, "sandbox: %s", p->path);
 }
 
 static bool landlock(const struct sandbox *s, char *layers, struct err *e)
@@ -73,7 +77,7 @@ static bool landlock(const struct sandbox *s, char *layers, struct err *e)
 		                                      { "/proc/sys/vm/overcommit_memory", false }, { "/dev/null", true },
 		                                      { "/dev/urandom", false }, { "/sys/devices/system/cpu", false } };
 	long version = landlock_version();
-	struct ruleset_attr a = { .fs = version > 0 ? fs_of(version) : 0, .net = version >= 4 && !s->connects ? NET_BIND | NET_CONNECT : 0,
+	struct ruleset_attr a = { .fs = version > 0 ? fs_of(version) : 0, .net = version >= 4 ? NET_BIND | NET_CONNECT : 0,
 		                  .scoped = version >= 6 ? SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL : 0 };
 	size_t size = version >= 6 ? sizeof a : version >= 4 ? 16 : 8;
 
@@ -89,6 +93,12 @@ static bool landlock(const struct sandbox *s, char *layers, struct err *e)
 	for (size_t i = 0; i < SANDBOX_PATH_MAX && s->path[i].path != NULL; i++)
 		if (!allow(ruleset, version, &s->path[i], e))
 			return false;
+	for (size_t i = 0; a.net != 0 && s->port[i] != 0; i++) {
+		struct port_attr port = { NET_CONNECT, s->port[i] };
+
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_PORT, &port, 0) != 0)
+			return err_sys(e, ERR_INTERNAL, "sandbox: port %u", s->port[i]);
+	}
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
 		return err_sys(e, ERR_INTERNAL, "sandbox: Landlock");
 	strcat(layers, "l");

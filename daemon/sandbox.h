@@ -9,8 +9,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum { SANDBOX_PATH_MAX = 16, SANDBOX_LAYERS_MAX = 24 };
+enum { SANDBOX_PATH_MAX = 16, SANDBOX_PORT_MAX = 8, SANDBOX_LAYERS_MAX = 24 };
 
 struct sandbox {
 	struct sandbox_path {
@@ -18,7 +19,8 @@ struct sandbox {
 		bool write;        /* a folder: files in it are made, renamed, removed, too */
 	} path[SANDBOX_PATH_MAX];
 	bool accepts;              /* takes connections on a socket that it was given */
-	bool connects;             /* ca with an external module alone: may make sockets */
+	bool connects;             /* ca with an external module alone: may make sockets … */
+	uint16_t port[SANDBOX_PORT_MAX + 1]; /* … and connect by TCP to these ports; 0 ends */
 };
 
 /* layers: which hold, a letter each as ra_layers (ra/ra.h) knows them. A layer

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DRAIN_US = 10 * 1000000 };
+enum { DRAIN_US = 10 * 1000000, WITHOUT_CA_S = 3 };
 
 static struct role role;
 static struct caller *ra, *ca;
@@ -113,6 +113,8 @@ int main(int argc, char **argv)
 {
 	struct web *web = NULL;
 	struct va *va;
+	int64_t began = clock_mono();
+	bool ready = false;
 
 	role_begin(&role, "va", argc, argv);
 	AUTO_FREE char *crl = mem_printf("%s/crl", role.dir);
@@ -123,10 +125,12 @@ int main(int argc, char **argv)
 	ra = caller_new("va", va_notice, va_up, va);
 	ca = caller_new("va", NULL, NULL, NULL);
 	va_set_callers(va, ra, ca);
-	while (!wait_control(web == NULL || !va_caught_up(va) ? 20 : 1000)) {
+	while (!wait_control(ready && va_caught_up(va) ? 1000 : 20)) {
 		if (web == NULL && listener >= 0)
 			web = start_web(va);
-		if (web != NULL && va_caught_up(va) && caller_is_up(ca))
+		/* Without ca what is kept is answered, and CRLs; the rest hears tryLater. */
+		ready = ready || (web != NULL && va_caught_up(va) && (caller_is_up(ca) || clock_mono() - began > WITHOUT_CA_S * US_PER_SECOND));
+		if (ready)
 			role_ready();
 		tell_counts();
 	}

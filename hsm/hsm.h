@@ -49,11 +49,12 @@ MUST_USE bool hsm_embedded_create(const char *dir, const char *label, const char
 MUST_USE bool hsm_embedded_configure(const char *dir, struct err *e);
 
 /* Makes a key pair: TOKEN, PRIVATE, SENSITIVE, not EXTRACTABLE, SIGN alone, not MODIFIABLE, not COPYABLE where the
- * token knows that; random 16-octet CKA_ID, label given. Reads the attributes back: ALWAYS_SENSITIVE,
- * NEVER_EXTRACTABLE and LOCAL must be true. id receives the CKA_ID. HSM-01, 02, 04. */
+ * token knows that, its signing mechanism alone where the token knows that, too; random 16-octet CKA_ID, label given.
+ * Reads the attributes back: ALWAYS_SENSITIVE, NEVER_EXTRACTABLE and LOCAL must be true. id receives the CKA_ID.
+ * HSM-01 to 04. */
 MUST_USE bool hsm_key_generate(struct hsm *h, enum hsm_alg alg, const char *label, uint8_t id[HSM_ID_MAX],
                                size_t *id_n, struct err *e);
-/* Finds by CKA_ID; handles are cached. ERR_NOT_FOUND. */
+/* Finds by CKA_ID; handles are cached. ERR_NOT_FOUND; ERR_HSM: also a key that was not made in the token (HSM-02). */
 MUST_USE bool hsm_key_find(struct hsm *h, struct span id, struct hsm_key **out, struct err *e);
 void hsm_key_free(struct hsm_key *k);
 AUTO_STRUCT_DEFINE(hsm_key, hsm_key_free)

@@ -212,6 +212,22 @@ void key_forget(struct hsm_key *k)
 	pthread_mutex_unlock(&k->lock);
 }
 
+static bool flag(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type)
+{
+	CK_BBOOL v = CK_FALSE;
+	CK_ATTRIBUTE a = { type, &v, sizeof v };
+
+	return h->f->C_GetAttributeValue(s, o, &a, 1) == CKR_OK && v == CK_TRUE;
+}
+
+/* HSM-02 */
+static bool born_here(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, struct err *e)
+{
+	return (flag(h, s, o, CKA_ALWAYS_SENSITIVE) && flag(h, s, o, CKA_NEVER_EXTRACTABLE) && flag(h, s, o, CKA_LOCAL)) ||
+	       err_set(e, ERR_HSM, "HSM: the token does not hold the key to be always sensitive, never extractable and made in it; "
+	                           "a key that was elsewhere signs nothing here");
+}
+
 bool hsm_key_find(struct hsm *h, struct span id, struct hsm_key **out, struct err *e)
 {
 	AUTO_STRUCT(hsm_key) *k = mem_new(sizeof *k);
@@ -229,7 +245,7 @@ bool hsm_key_find(struct hsm *h, struct span id, struct hsm_key **out, struct er
 	good = key_handle(h, s, k, &priv, e) && find_one(h, s, CKO_PUBLIC_KEY, id, &pub, e);
 	if (good && !ec_spki(h, s, pub, k) && !rsa_spki(h, s, pub, k))
 		good = err_set(e, ERR_HSM, "HSM: the public key can't be read or is of a kind that is not used");
-	good = good && mechanism_there(h, sign_mechanism(k->alg), CKF_SIGN, hsm_alg_name(k->alg), e);
+	good = good && born_here(h, s, priv, e) && mechanism_there(h, sign_mechanism(k->alg), CKF_SIGN, hsm_alg_name(k->alg), e);
 	session_give(h, s, good);
 	if (good)
 		*out = TAKE(k);
@@ -257,10 +273,14 @@ struct span hsm_key_spki(const struct hsm_key *k)
 
 /* --- Making */
 
+enum { LATER = 2 }; /* attributes at the end of the template that came with later versions of the standard */
+
+/* known: the token has heard of the last `known` attributes of the template, which not every one has. */
 static CK_RV generate(struct hsm *h, CK_SESSION_HANDLE s, const struct alg *t, const char *label, const uint8_t id[16],
-                      bool copyable_known, CK_OBJECT_HANDLE *pub, CK_OBJECT_HANDLE *priv)
+                      unsigned known, CK_OBJECT_HANDLE *pub, CK_OBJECT_HANDLE *priv)
 {
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_MECHANISM_TYPE only = sign_mechanism(t->alg); /* HSM-03 */
 	CK_MECHANISM m = { t->generate, NULL, 0 };
 	CK_ULONG bits = t->octets * 8;
 	CK_BYTE exponent[] = { 1, 0, 1 };
@@ -275,26 +295,10 @@ static CK_RV generate(struct hsm *h, CK_SESSION_HANDLE s, const struct alg *t, c
 		{ CKA_TOKEN, &yes, 1 }, { CKA_PRIVATE, &yes, 1 }, { CKA_SENSITIVE, &yes, 1 }, { CKA_EXTRACTABLE, &no, 1 },
 		{ CKA_SIGN, &yes, 1 }, { CKA_DECRYPT, &no, 1 }, { CKA_UNWRAP, &no, 1 }, { CKA_SIGN_RECOVER, &no, 1 },
 		{ CKA_DERIVE, &no, 1 }, { CKA_ID, (void *)id, 16 }, { CKA_LABEL, (void *)label, strlen(label) },
-		{ CKA_MODIFIABLE, &no, 1 }, { CKA_COPYABLE, &no, 1 },
+		{ CKA_MODIFIABLE, &no, 1 }, { CKA_COPYABLE, &no, 1 }, { CKA_ALLOWED_MECHANISMS, &only, sizeof only },
 	};
 
-	return h->f->C_GenerateKeyPair(s, &m, pt, COUNT_OF(pt) - (t->type != CKK_RSA), st, COUNT_OF(st) - !copyable_known,
-	                               pub, priv);
-}
-
-static bool flag(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type)
-{
-	CK_BBOOL v = CK_FALSE;
-	CK_ATTRIBUTE a = { type, &v, sizeof v };
-
-	return h->f->C_GetAttributeValue(s, o, &a, 1) == CKR_OK && v == CK_TRUE;
-}
-
-/* HSM-02 */
-static bool born_here(struct hsm *h, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, struct err *e)
-{
-	return (flag(h, s, o, CKA_ALWAYS_SENSITIVE) && flag(h, s, o, CKA_NEVER_EXTRACTABLE) && flag(h, s, o, CKA_LOCAL)) ||
-	       err_set(e, ERR_HSM, "HSM: the token does not hold a new key to be always sensitive, never extractable and local");
+	return h->f->C_GenerateKeyPair(s, &m, pt, COUNT_OF(pt) - (t->type != CKK_RSA), st, COUNT_OF(st) - LATER + known, pub, priv);
 }
 
 /* A key that is not what was asked for does not stay. */
@@ -302,10 +306,10 @@ static bool make(struct hsm *h, CK_SESSION_HANDLE s, const struct alg *t, const 
                  struct err *e)
 {
 	CK_OBJECT_HANDLE pub = 0, priv = 0;
-	CK_RV rv = generate(h, s, t, label, id, true, &pub, &priv);
+	CK_RV rv = CKR_TEMPLATE_INCONSISTENT;
 
-	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT)
-		rv = generate(h, s, t, label, id, false, &pub, &priv);
+	for (int known = LATER; known >= 0 && (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT); known--)
+		rv = generate(h, s, t, label, id, (unsigned)known, &pub, &priv);
 	if (rv != CKR_OK)
 		return ckr_fail(h, e, "C_GenerateKeyPair", rv);
 	if (born_here(h, s, priv, e))

@@ -235,11 +235,23 @@ static bool have_pin(struct hsm *h, struct err *e)
 	return h->pin[0] != 0 || err_set(e, ERR_CONFIG, "hsm.pin gives an empty PIN");
 }
 
+/* HSM-09. A PIN that locks the token ends the hospital's issuance: the last attempt is a person's. */
+static bool login_is_safe(const struct hsm *h, struct err *e)
+{
+	if ((h->token.flags & CKF_USER_PIN_LOCKED) != 0)
+		return err_set(e, ERR_PIN, "the token's user PIN is locked; unlock it with the HSM's own tool (its SO PIN)");
+	if ((h->token.flags & CKF_USER_PIN_FINAL_TRY) != 0)
+		return err_set(e, ERR_PIN, "the token allows one more attempt before its PIN locks; log in once with the HSM's own tool");
+	if ((h->token.flags & CKF_USER_PIN_COUNT_LOW) != 0)
+		log_event(LOG_LEVEL_WARN, "somebody gave the token a wrong PIN since its last login", NULL);
+	return true;
+}
+
 bool token_login(struct hsm *h, struct err *e)
 {
 	CK_RV rv;
 
-	if (!have_pin(h, e))
+	if (!login_is_safe(h, e) || !have_pin(h, e))
 		return false;
 	rv = h->f->C_Login(h->anchor, CKU_USER, (CK_UTF8CHAR *)h->pin, strlen(h->pin));
 	if (is_pin_error(rv))

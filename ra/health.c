@@ -45,7 +45,8 @@ void health_fill(struct ra *ra, struct ra_health *h)
 	h->n = 0;
 	check(h, "database", ra->store_ok, ra->store_ok ? "ok" : "the last commit failed; look at disk and log");
 	check(h, "audit", ra->audit_ok, ra->audit_ok ? "ok" : "the last record could not be written");
-	check(h, "signer", ra->setup_phase == SETUP_DONE, ra->setup_phase == SETUP_DONE ? "ok" : "ca is starting or restarting");
+	check(h, "signer", ra->setup_phase == SETUP_DONE && ra->ca_why[0] == 0,
+	      ra->ca_why[0] != 0 ? ra->ca_why : ra->setup_phase == SETUP_DONE ? "ok" : "ca is starting or restarting");
 	check(h, "hsm", fresh && ra->ca_state.hsm_up, fresh ? ra->ca_state.hsm_up ? "ok" : ra->ca_state.hsm_text : "no word from ca yet");
 	check(h, "va", ra->va_subscribed && !ra->va_snapshot, ra->va_subscribed ? ra->va_snapshot ? "catching up" : "ok" : "va is starting or restarting");
 	check(h, "disk", disk_allows(ra, &e), e.kind == ERR_NONE ? "ok" : e.text);
@@ -63,6 +64,11 @@ void health_request(struct ra *ra, const struct in *in)
 	health_fill(ra, h);
 	ra_health_put(&body, h);
 	answer(ra, in->port, in->f.id, RA_OK, span_of(&body));
+}
+
+void ra_ca_failed(struct ra *ra, const char *why)
+{
+	snprintf(ra->ca_why, sizeof ra->ca_why, "%.255s", why);
 }
 
 /* --- The sandboxes, as the parent tells of them */

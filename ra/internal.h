@@ -148,8 +148,11 @@ struct ra {
 	uint32_t work_hint;
 
 	bool up[RA_PORT_COUNT];
+	char ca_why[256];            /* it is away, or refused what it needs to work; empty: nothing known */
+	bool setup_refused;          /* this time */
+	int64_t setup_retry_at;      /* mono us: it refused something that may pass; 0 no */
 	int setup_left;
-	int64_t setup_epoch;         /* rises with every ca that comes up */
+	int64_t setup_epoch;         /* rises with every ca that comes up or is lost */
 	enum setup_phase setup_phase;
 	bool provisioning;           /* a step of provisioning waits for ca */
 	struct ca_state ca_state;
@@ -240,6 +243,7 @@ unsigned issue_pending_uses(struct ra *ra, int64_t credential);
 
 /* setup.c: ca's tables, provisioning, renewal. */
 void setup_begin(struct ra *ra);
+void setup_retry(struct ra *ra);
 void setup_profile(struct ra *ra, const char *name);
 void setup_responder(struct ra *ra, const struct generation *g);
 void setup_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);

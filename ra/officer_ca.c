@@ -428,6 +428,10 @@ bool status_verb(struct call *c, struct err *e)
 	record_int(&row, "outstanding", ra->outstanding);
 	record_text(&row, "token", ra->ca_state.hsm_text);
 	record_int(&row, "hsm_sessions", ra->ca_state.sessions);
+	/* HSM-11: what the signer's process may reach besides. */
+	record_text(&row, "hsm_module", ra->config->hsm_module);
+	record_text(&row, "hsm_paths", strcmp(ra->config->hsm_module, "embedded") == 0 ? "token" : ra->config->hsm_paths);
+	record_text(&row, "hsm_ports", strcmp(ra->config->hsm_module, "embedded") == 0 ? "none" : ra->config->hsm_ports);
 	record_int(&row, "queue", ra->ca_state.queue);
 	record_int(&row, "issued_ever", (int64_t)ra->ca_state.issued_ever);
 	record_text(&row, "officers", "not armed: root, the owner and group caduceus have all roles");

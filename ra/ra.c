@@ -472,6 +472,7 @@ static void by_the_clock(struct ra *ra)
 		disk_look(ra);
 		renew_due(ra);
 	}
+	setup_retry(ra);
 	crl_continue(ra);
 	waiters_continue(ra);
 	if (ra->up[RA_PORT_CA] && ra->mono - ra->ca_asked_at > 2 * US_PER_SECOND) {
@@ -543,6 +544,7 @@ void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mon
 	if (port != RA_PORT_CA)
 		return;
 	ra->setup_phase = SETUP_NONE;
+	ra->setup_epoch++;
 	ra->provisioning = false;
 	ra->ca_state_at = 0;
 	if (!up) {
@@ -572,6 +574,11 @@ bool ra_busy(const struct ra *ra)
 		if (ra->work[i].kind != WORK_NONE && ra->work[i].kind != WORK_STATE)
 			return true;
 	return false;
+}
+
+bool ra_settled(const struct ra *ra)
+{
+	return ra->setup_phase == SETUP_DONE;
 }
 
 bool ra_provisioned(const struct ra *ra)

@@ -137,10 +137,14 @@ void ra_feed(struct ra *ra, enum ra_port port, const struct frame *f, int64_t mo
 int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono);
 bool ra_busy(const struct ra *ra);          /* something waits for an answer of ca or va */
 bool ra_provisioned(const struct ra *ra);   /* authorities, responders, CRLs are all there */
+/* ca knows what it needs to sign. */
+bool ra_settled(const struct ra *ra);
 /* Configuration read again (SIGHUP): borrowed from now on. Profiles are imported from DIR/profiles. */
 void ra_reload(struct ra *ra, const struct config *config, int64_t now);
 /* "ROLE LAYERS" of a role's sandbox, for `status`: u own uid, l paths, n network, g signals, s system calls. */
 void ra_layers(struct ra *ra, const char *text);
+/* Why ca has ended, for `status`, until it is there again. */
+void ra_ca_failed(struct ra *ra, const char *why);
 void ra_close(struct ra *ra);
 AUTO_STRUCT_DEFINE(ra, ra_close)
 

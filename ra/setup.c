@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { SETUP_RETRY_S = 10 };
+
 static void ask_setup(struct ra *ra, uint16_t type, int index, struct span body)
 {
 	struct err e;
@@ -89,21 +91,46 @@ static void next_phase(struct ra *ra)
 				if (ra->gens[i].has_responder)
 					put_responder(ra, i, -1);
 		if (ra->setup_phase == SETUP_DONE) {
+			if (!ra->setup_refused)
+				ra->ca_why[0] = 0;
 			log_event(LOG_LEVEL_INFO, "signer ready", "profiles", LOG_NUM(ra->profile_n), "authorities", LOG_NUM(ra->gen_n), NULL);
 			issue_ca_back(ra);
 		}
 	}
 }
 
-void setup_begin(struct ra *ra)
+static void begin(struct ra *ra, bool profiles)
 {
 	ra->setup_phase = SETUP_ROOTS;
 	ra->setup_left = 0;
 	ra->setup_epoch++;
-	for (size_t i = 0; i < ra->profile_n; i++)
+	ra->setup_retry_at = 0;
+	ra->setup_refused = false;
+	for (size_t i = 0; profiles && i < ra->profile_n; i++)
 		put_profile(ra, i);
 	put_authorities(ra, true);
 	next_phase(ra);
+}
+
+void setup_begin(struct ra *ra)
+{
+	begin(ra, true);
+}
+
+/* A token that was away comes back, and so may a key of its. What ca has taken it keeps. */
+void setup_retry(struct ra *ra)
+{
+	if (ra->setup_retry_at != 0 && ra->mono >= ra->setup_retry_at && ra->setup_phase == SETUP_DONE && ra->up[RA_PORT_CA])
+		begin(ra, false);
+}
+
+static void refused(struct ra *ra, const char *why)
+{
+	if (strncmp(ra->ca_why, why, sizeof ra->ca_why - 1) != 0)
+		log_event(LOG_LEVEL_ERROR, "ALARM: the signer refuses what it needs to work", "why", why, NULL);
+	snprintf(ra->ca_why, sizeof ra->ca_why, "%.255s", why);
+	ra->setup_refused = true;
+	ra->setup_retry_at = ra->mono + SETUP_RETRY_S * US_PER_SECOND;
 }
 
 void setup_responder(struct ra *ra, const struct generation *g)
@@ -125,7 +152,7 @@ void setup_answered(struct ra *ra, struct work *w, bool good, struct span body, 
 				ra->profiles[i].accepted = true;
 	}
 	if (!good && why->kind != ERR_TIMEOUT)
-		log_event(LOG_LEVEL_ERROR, "ALARM: the signer refuses what it needs to work", "why", why->text, NULL);
+		refused(ra, why->text);
 	next_phase(ra);
 }
 

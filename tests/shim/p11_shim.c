@@ -6,14 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST list;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fault {
-	unsigned skip, times, calls;
+	unsigned skip, times, calls, ms;
 	CK_RV rv;
 } faults[SHIM_CALLS];
+static const char *const names[SHIM_CALLS] = {
+	"initialize", "finalize", "open", "close", "login", "sign_init", "sign", "session_info", "token_info", "mechanism_info",
+	"generate", "destroy",
+};
+static CK_FLAGS token_flags;
 static CK_FLAGS init_flags;
 static bool raw_points, reverse_slots, not_local;
 static CK_ULONG sessions_max;
@@ -25,6 +32,7 @@ void shim_fail(enum shim_call call, unsigned skip, unsigned times, CK_RV rv)
 	faults[call].skip = skip;
 	faults[call].times = times;
 	faults[call].rv = rv;
+	faults[call].ms = 0;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -45,6 +53,7 @@ void shim_reset(void)
 	raw_points = reverse_slots = not_local = false;
 	sessions_max = 0;
 	flips = 0;
+	token_flags = 0;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -80,20 +89,85 @@ void shim_sessions(CK_ULONG max)
 	sessions_max = max;
 }
 
+void shim_flags(CK_FLAGS more)
+{
+	token_flags = more;
+}
+
+static void take_rule(const char *name, unsigned skip, unsigned times, CK_RV rv, unsigned ms)
+{
+	for (int i = 0; i < SHIM_CALLS; i++)
+		if (strcmp(names[i], name) == 0)
+			faults[i] = (struct fault){ .skip = skip, .times = times, .rv = rv, .ms = ms };
+	if (strcmp(name, "flip") == 0)
+		flips = times;
+	if (strcmp(name, "not_local") == 0)
+		not_local = rv != 0;
+	if (strcmp(name, "flags") == 0)
+		token_flags = rv;
+}
+
+/* With the lock held. */
+static void read_rules(void)
+{
+	static struct stat was;
+	const char *dir = getenv("P11_SHIM_DIR");
+	char path[4096], name[32];
+	unsigned skip, times, ms;
+	unsigned long rv;
+	struct stat st;
+	FILE *f;
+
+	if (dir == NULL || snprintf(path, sizeof path, "%s/rules", dir) >= (int)sizeof path || stat(path, &st) != 0 ||
+	    (st.st_ino == was.st_ino && st.st_mtim.tv_sec == was.st_mtim.tv_sec && st.st_mtim.tv_nsec == was.st_mtim.tv_nsec))
+		return;
+	was = st;
+	memset(faults, 0, sizeof faults);
+	flips = 0;
+	not_local = false;
+	token_flags = 0;
+	if ((f = fopen(path, "re")) == NULL)
+		return;
+	while (fscanf(f, "%31s %u %u %li %u", name, &skip, &times, (long *)&rv, &ms) == 5)
+		take_rule(name, skip, times, rv, ms);
+	fclose(f);
+}
+
+static void count_login(void)
+{
+	const char *dir = getenv("P11_SHIM_DIR");
+	char path[4096];
+	FILE *f = NULL;
+
+	if (dir != NULL && snprintf(path, sizeof path, "%s/logins", dir) < (int)sizeof path)
+		f = fopen(path, "ae");
+	if (f != NULL) {
+		fputs("login\n", f);
+		fclose(f);
+	}
+}
+
 static CK_RV enter(enum shim_call call)
 {
 	struct fault *f = &faults[call];
 	CK_RV rv = CKR_OK;
+	unsigned ms = 0;
 
 	pthread_mutex_lock(&lock);
+	read_rules();
 	f->calls++;
 	if (f->skip != 0) {
 		f->skip--;
 	} else if (f->times != 0) {
 		f->times--;
 		rv = f->rv;
+		ms = f->ms;
 	}
+	if (call == SHIM_LOGIN)
+		count_login();
 	pthread_mutex_unlock(&lock);
+	if (ms != 0)
+		nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 	return rv;
 }
 
@@ -168,6 +242,8 @@ static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *out)
 	rv = rv != CKR_OK ? rv : real->C_GetTokenInfo(slot, out);
 	if (rv == CKR_OK && sessions_max != 0)
 		out->ulMaxSessionCount = sessions_max;
+	if (rv == CKR_OK)
+		out->flags |= token_flags;
 	return rv;
 }
 

@@ -22,10 +22,16 @@ void shim_reset(void);
 CK_FLAGS shim_init_flags(void); /* of the last C_Initialize; ~0 when it had no arguments */
 CK_FUNCTION_LIST *shim_module(void); /* SoftHSM itself */
 
+/* Without a test linked to it, as the HSM of a running service: P11_SHIM_DIR names a folder whose file `rules` holds lines
+ * "NAME skip times rv ms", read again whenever the file is another one: after `skip` calls, the next `times` calls wait ms
+ * milliseconds and then return rv (0: what the token says). NAME: a call's (login, sign, …), or flip, not_local (rv 1),
+ * flags (rv: added to the token's). Each C_Login is a line in the file `logins` there. */
+
 /* Quirks, off after shim_reset. */
 void shim_raw_points(bool on);     /* CKA_EC_POINT without its OCTET STRING */
 void shim_reverse_slots(bool on);
 void shim_not_local(bool on);      /* CKA_LOCAL is false */
 void shim_sessions(CK_ULONG max);  /* ulMaxSessionCount */
+void shim_flags(CK_FLAGS more);    /* the token has these, too */
 
 #endif

@@ -360,6 +360,82 @@ static void test_key_that_was_not_born_here__HSM_02(void)
 	done(&p, h, NULL);
 }
 
+static void test_key_from_elsewhere_signs_nothing__HSM_02(void)
+{
+	struct place p;
+	struct hsm *h = fresh(&p);
+	struct hsm_key *k = NULL;
+	uint8_t id[HSM_ID_MAX];
+	struct err e;
+	size_t n;
+
+	CU_ASSERT_TRUE_FATAL(hsm_key_generate(h, HSM_P256, "key", id, &n, &e));
+	shim_not_local(true);
+	CU_ASSERT_FALSE(hsm_key_find(h, (struct span){ id, n }, &k, &e));
+	CU_ASSERT_EQUAL(e.kind, ERR_HSM);
+	CU_ASSERT_PTR_NULL(k);
+	shim_not_local(false);
+	CU_ASSERT_TRUE(hsm_key_find(h, (struct span){ id, n }, &k, &e));
+	done(&p, h, k);
+}
+
+static void test_only_the_signing_mechanism__HSM_03(void)
+{
+	static const struct {
+		enum hsm_alg alg;
+		CK_MECHANISM_TYPE only, other;
+	} rows[] = { { HSM_P256, CKM_ECDSA, CKM_ECDSA_SHA1 }, { HSM_RSA2048, CKM_RSA_PKCS, CKM_RSA_X_509 } };
+	struct place p;
+	struct hsm *h = fresh(&p);
+	CK_SESSION_HANDLE s = side_door();
+	uint8_t id[HSM_ID_MAX];
+	struct err e;
+	size_t n;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+		CK_ATTRIBUTE find[] = { { CKA_CLASS, &class, sizeof class }, { CKA_ID, id, sizeof id } };
+		CK_MECHANISM_TYPE allowed[4] = { 0 };
+		CK_ATTRIBUTE a = { CKA_ALLOWED_MECHANISMS, allowed, sizeof allowed };
+		CK_MECHANISM m = { rows[i].other, NULL, 0 };
+		CK_OBJECT_HANDLE o = 0;
+		CK_ULONG found = 0;
+
+		CU_ASSERT_TRUE_FATAL(hsm_key_generate(h, rows[i].alg, "key", id, &n, &e));
+		find[1].ulValueLen = n;
+		CU_ASSERT_EQUAL_FATAL(shim_module()->C_FindObjectsInit(s, find, 2), CKR_OK);
+		CU_ASSERT_EQUAL_FATAL(shim_module()->C_FindObjects(s, &o, 1, &found), CKR_OK);
+		(void)shim_module()->C_FindObjectsFinal(s);
+		CU_ASSERT_EQUAL_FATAL(found, 1);
+		CU_ASSERT_EQUAL(shim_module()->C_GetAttributeValue(s, o, &a, 1), CKR_OK);
+		CU_ASSERT_EQUAL(a.ulValueLen, sizeof allowed[0]);
+		CU_ASSERT_EQUAL(allowed[0], rows[i].only);
+		CU_ASSERT_NOT_EQUAL(shim_module()->C_SignInit(s, &m, o), CKR_OK);
+	}
+	done(&p, h, NULL);
+}
+
+static void test_a_token_about_to_lock_is_left_alone__HSM_09(void)
+{
+	static const CK_FLAGS flags[] = { CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED };
+	struct place p;
+	struct err e;
+
+	for (size_t i = 0; i < COUNT_OF(flags); i++) {
+		shim_reset();
+		place_with_token(&p);
+		shim_flags(flags[i]);
+		CU_ASSERT_PTR_NULL(shim_open(&p, &e));
+		CU_ASSERT_EQUAL(e.kind, ERR_PIN);
+		CU_ASSERT_EQUAL(shim_calls(SHIM_LOGIN), 0);
+		CU_ASSERT_EQUAL(p.asked, 0);
+		/* A person has unlocked it: no latch was set, for nothing was refused. */
+		shim_flags(CKF_USER_PIN_COUNT_LOW);
+		done(&p, shim_open(&p, &e), NULL);
+		CU_ASSERT_EQUAL(e.kind, ERR_NONE);
+	}
+}
+
 static void test_missing_mechanism_is_said__HSM_04(void)
 {
 	struct place p;
@@ -510,6 +586,9 @@ static const struct cu_case cases[] = {
 	{ "key_lost_to_another_process", test_key_lost_to_another_process },
 	{ "points_with_and_without_octet_string__HSM_05", test_points_with_and_without_octet_string__HSM_05 },
 	{ "key_that_was_not_born_here__HSM_02", test_key_that_was_not_born_here__HSM_02 },
+	{ "key_from_elsewhere_signs_nothing__HSM_02", test_key_from_elsewhere_signs_nothing__HSM_02 },
+	{ "only_the_signing_mechanism__HSM_03", test_only_the_signing_mechanism__HSM_03 },
+	{ "a_token_about_to_lock_is_left_alone__HSM_09", test_a_token_about_to_lock_is_left_alone__HSM_09 },
 	{ "missing_mechanism_is_said__HSM_04", test_missing_mechanism_is_said__HSM_04 },
 	{ "sessions_are_bounded__HSM_11", test_sessions_are_bounded__HSM_11 },
 	{ "eight_threads_through_losses__HSM_10", test_eight_threads_through_losses__HSM_10 },
