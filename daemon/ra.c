@@ -8,13 +8,16 @@
 #include "base/rnd.h"
 #include "daemon/offline.h"
 #include "daemon/role.h"
+#include "pkix/key.h"
 #include "store/store.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { WITHOUT_CA_S = 3 };
+enum { WITHOUT_CA_S = 3, CONFIG_FILE_MAX = 65536 };
 
 static struct role role;
 static struct port port[RA_PORT_COUNT];
@@ -36,8 +39,22 @@ static enum ra_port port_of(const char *name)
 	return RA_PORT_COUNT;
 }
 
+static bool config_digest(int fd, uint8_t out[32])
+{
+	AUTO_BUF text = { 0 };
+	ssize_t n;
+
+	buf_reserve(&text, CONFIG_FILE_MAX);
+	n = fd >= 0 ? pread(fd, text.p, CONFIG_FILE_MAX, 0) : -1;
+	if (n < 0)
+		return false;
+	digest_sha256(out, text.p, (size_t)n);
+	return true;
+}
+
 static void on_control(void *arg, const struct control *c)
 {
+	uint8_t digest[32];
 	struct ra *ra = arg;
 	enum ra_port p = port_of(c->name);
 
@@ -45,8 +62,8 @@ static void on_control(void *arg, const struct control *c)
 		ra_layers(ra, c->name);
 	if (c->op == CONTROL_FAILED)
 		ra_ca_failed(ra, c->name);
-	if (c->op == CONTROL_RELOAD)
-		ra_reload(ra, &role.config, clock_now());
+	if (c->op == CONTROL_RELOAD && config_digest(c->fd, digest))
+		ra_reload(ra, &role.config, digest, clock_now());
 	if (c->op == CONTROL_CHANNEL && p != RA_PORT_COUNT) {
 		if (port[p].greeted)
 			ra_peer(ra, p, false, clock_now(), clock_mono());
@@ -103,8 +120,10 @@ static void serve(struct ra *ra)
 		if (role.provision ? ra_provisioned(ra) : ra_settled(ra) || clock_mono() - began > WITHOUT_CA_S * US_PER_SECOND)
 			role_ready();
 		/* What is under way is finished first; the fronts have stopped by now. */
-		if (stop_by != 0 && (!ra_busy(ra) || clock_mono() >= stop_by))
+		if (stop_by != 0 && (!ra_busy(ra) || clock_mono() >= stop_by)) {
+			ra_stopping(ra, clock_now());
 			return;
+		}
 	}
 }
 
@@ -133,9 +152,14 @@ int main(int argc, char **argv)
 	AUTO_STRUCT(store) *store = NULL;
 	AUTO_STRUCT(ra) *ra = NULL;
 	char uri[2 * CONFIG_TEXT_MAX];
+	uint8_t digest[32] = { 0 };
 	struct err e;
 
 	role_begin(&role, "ra", argc, argv);
+	AUTO_FREE char *file = mem_printf("%s/caduceus.yaml", role.dir);
+	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	(void)config_digest(fd, digest);
 	database_uri(uri, sizeof uri);
 	if (role.option != NULL)
 		return offline_command(uri, role.option);
@@ -144,7 +168,7 @@ int main(int argc, char **argv)
 	if (!store_open(&store, uri, role.provision, &e))
 		role_fail(&e);
 	confine(uri + strlen("sqlite:"));
-	if (!ra_open(&ra, &(struct ra_config){ .config = &role.config, .dir = role.dir, .store = store,
+	if (!ra_open(&ra, &(struct ra_config){ .config = &role.config, .dir = role.dir, .store = store, .config_digest = digest,
 	                                       .provision = role.provision, .rnd = rnd_kernel, .send = give },
 	             clock_now(), clock_mono(), &e))
 		role_fail(&e);

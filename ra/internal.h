@@ -183,6 +183,8 @@ struct ra {
 	uint64_t crl_entries[RA_GEN_MAX];     /* of the newest; 0 before the first of this boot */
 	int64_t expiring_at, expiring[2];     /* counted when; within 7 and 30 days */
 	int64_t disk_at, disk_said;           /* mono us */
+	int disk_level;                       /* 0 room, 1 alarm, 2 nothing is issued */
+	int64_t clock_at;                     /* mono us: its source was looked at */
 	double disk_free;                     /* share of the database's file system */
 	struct {
 		char role[12], layers[20];
@@ -285,6 +287,12 @@ void profile_judged(struct ra *ra, bool good, const struct err *why);
 /* backup.c */
 void backup_continue(struct ra *ra);
 MUST_USE bool restore_begin(struct ra *ra, struct err *e); /* false: it may not serve */
+/* changes.c */
+enum { DISK_ALARM = 80, DISK_FULL = 95 }; /* percent used */
+void changes_start(struct ra *ra, const uint8_t config_digest[32]);
+void changes_config(struct ra *ra, const uint8_t digest[32]);
+void changes_clock(struct ra *ra);
+void changes_disk(struct ra *ra, int percent);
 /* metrics.c */
 void metrics_request(struct ra *ra, const struct in *in);
 void metrics_told(struct ra *ra, enum ra_port from, struct span lines);

@@ -11,7 +11,7 @@
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 
-enum { TOLD_MAX = 16384, EXPIRING_MAX = 10000, DISK_ALARM = 80, DISK_FULL = 95 };
+enum { TOLD_MAX = 16384, EXPIRING_MAX = 10000 };
 
 void metrics_told(struct ra *ra, enum ra_port from, struct span lines)
 {
@@ -29,6 +29,7 @@ void disk_look(struct ra *ra)
 	if (statvfs(ra->c.dir, &s) != 0 || s.f_blocks == 0)
 		return;
 	ra->disk_free = (double)s.f_bavail / (double)s.f_blocks;
+	changes_disk(ra, (int)((1 - ra->disk_free) * 100));
 	if ((1 - ra->disk_free) * 100 < DISK_ALARM || (ra->disk_said != 0 && ra->mono - ra->disk_said < US_PER_HOUR))
 		return;
 	ra->disk_said = ra->mono;

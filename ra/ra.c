@@ -470,6 +470,7 @@ static void by_the_clock(struct ra *ra)
 		if (ra->c.provision)
 			provision_continue(ra);
 		disk_look(ra);
+		changes_clock(ra);
 		renew_due(ra);
 	}
 	setup_retry(ra);
@@ -655,6 +656,7 @@ static bool begin(struct ra *ra, struct err *e)
 		return false;
 	}
 	audit(ra, &ev);
+	changes_start(ra, ra->c.config_digest);
 	if (!restore_begin(ra, e)) {
 		store_rollback(ra->c.store);
 		return false;
@@ -687,7 +689,7 @@ bool ra_open(struct ra **out, const struct ra_config *c, int64_t now, int64_t mo
 	return true;
 }
 
-void ra_reload(struct ra *ra, const struct config *config, int64_t now)
+void ra_reload(struct ra *ra, const struct config *config, const uint8_t digest[32], int64_t now)
 {
 	struct err e;
 
@@ -698,6 +700,7 @@ void ra_reload(struct ra *ra, const struct config *config, int64_t now)
 		log_event(LOG_LEVEL_ERROR, "profiles not reloaded", "why", e.text, NULL);
 		return;
 	}
+	changes_config(ra, digest);
 	import_profiles(ra);
 	if (!ra->audit_ok || !store_commit(ra->c.store, &e))
 		fail_turn(ra, ra->audit_ok ? e.text : ra->last_failure);

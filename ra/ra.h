@@ -121,6 +121,7 @@ struct ra_config {
 	const struct config *config; /* borrowed */
 	const char *dir;
 	struct store *store;         /* borrowed */
+	const uint8_t *config_digest; /* SHA-256 of caduceus.yaml; borrowed for ra_open */
 	bool provision;              /* make the authorities, responders and profiles when there are none */
 	void (*rnd)(void *out, size_t n);
 	/* Gives a frame to a peer; false: its queue is full or it is gone, ra keeps or drops it as the door says. */
@@ -139,8 +140,11 @@ bool ra_busy(const struct ra *ra);          /* something waits for an answer of 
 bool ra_provisioned(const struct ra *ra);   /* authorities, responders, CRLs are all there */
 /* ca knows what it needs to sign. */
 bool ra_settled(const struct ra *ra);
-/* Configuration read again (SIGHUP): borrowed from now on. Profiles are imported from DIR/profiles. */
-void ra_reload(struct ra *ra, const struct config *config, int64_t now);
+/* Configuration read again (SIGHUP): borrowed from now on; digest: SHA-256 of its file. Profiles are imported from
+ * DIR/profiles. */
+void ra_reload(struct ra *ra, const struct config *config, const uint8_t digest[32], int64_t now);
+/* The last record of an orderly stop. */
+void ra_stopping(struct ra *ra, int64_t now);
 /* "ROLE LAYERS" of a role's sandbox, for `status`: u own uid, l paths, n network, g signals, s system calls. */
 void ra_layers(struct ra *ra, const char *text);
 /* Why ca has ended, for `status`, until it is there again. */

@@ -217,6 +217,11 @@ static int64_t pragma(struct store *s, const char *sql)
 	return v;
 }
 
+int store_schema_version(struct store *s)
+{
+	return (int)pragma(s, "PRAGMA user_version");
+}
+
 static bool migrate(struct store *s, bool create, struct err *e)
 {
 	int64_t have = pragma(s, "PRAGMA user_version"), want = 0;

@@ -34,6 +34,7 @@ void store_rollback_to(struct store *s);
 const char *store_instance(const struct store *s);
 const char *store_node(const struct store *s);
 uint64_t store_boot(const struct store *s);
+int store_schema_version(struct store *s); /* of the database: this program's newest */
 
 MUST_USE bool store_meta_get(struct store *s, const char *key, struct buf *out, struct err *e);
 MUST_USE bool store_meta_put(struct store *s, const char *key, struct span value, struct err *e);

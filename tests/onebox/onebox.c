@@ -185,7 +185,7 @@ static void setup(void)
 	CU_ASSERT_TRUE_FATAL(ca_open(&b.ca, &(struct ca_config){ .dir = b.dir, .provision = true, .hsm = b.hsm, .reply = on_ca,
 	                                                        .now = the_time }, &e));
 	CU_ASSERT_TRUE_FATAL(store_open(&b.store, uri, true, &e));
-	CU_ASSERT_TRUE_FATAL(ra_open(&b.ra, &(struct ra_config){ .config = &b.config, .dir = b.dir, .store = b.store,
+	CU_ASSERT_TRUE_FATAL(ra_open(&b.ra, &(struct ra_config){ .config = &b.config, .config_digest = (const uint8_t[32]){ 0 }, .dir = b.dir, .store = b.store,
 	                                                        .provision = true, .rnd = rnd_kernel, .send = on_ra }, b.now, b.mono, &e));
 	ra_peer(b.ra, RA_PORT_CA, true, b.now, b.mono);
 	ra_peer(b.ra, RA_PORT_ENROLL, true, b.now, b.mono);

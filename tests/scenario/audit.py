@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happened stands in the audit, in order, and can't be changed without being found."""
 import json
+import signal
 import shutil
 import sqlite3
 
-from harness import BUILD, Failure, Instance, check, equal, main, run
+from harness import Instance, check, equal, main, wait_for
 
 
 def records(i):
@@ -30,6 +31,57 @@ def test_every_act_leaves_a_record__AUD_01__AUD_03__AUD_04(i):
         for member in ("seq", "time", "host", "instance", "event", "outcome", "actor", "prev_hash"):
             check(member in r, member, r)
     equal([r["seq"] for r in found], list(range(found[0]["seq"], found[0]["seq"] + len(found))), "no gap")
+
+
+def test_changes_around_the_service__AUD_02__AUD_07():
+    i = Instance("audit-c")
+    i.device("change-1")
+    i.json("device", "password", "change-1")
+    out = i.home / "b.tar"
+    i.cli("backup", "create", "--out", out)
+    config = i.dir / "caduceus.yaml"
+    profile = i.dir / "profiles" / "device.yaml"
+    config.write_text("# another comment\n" + config.read_text())
+    profile.write_text(profile.read_text().replace("90d", "80d"))
+    i.serve.send_signal(signal.SIGHUP)
+    wait_for("the change", lambda: any(r["event"] == "config.change" for r in records(i)), 10)
+    i.stop()
+    # Another program, another schema: as a new version finds them.
+    c = sqlite3.connect(i.dir / "caduceus.db")
+    c.execute("update meta set value = '0.0.9+abc' where key = 'program_seen'")
+    c.execute("update meta set value = '1' where key = 'schema_seen'")
+    c.commit()
+    c.close()
+    i.start()
+    found = records(i)
+    by = {}
+    for r in found:
+        by.setdefault(r["event"], []).append(r)
+    for event in ("service.start", "service.stop", "config.change", "profile.load", "device.add", "device.password", "backup.create",
+                  "ca.create", "service.update", "database.migrate", "audit.export"):
+        check(event in by, event, sorted(by))
+    changed = by["config.change"][-1]["detail"]
+    check(len(changed["before"]) == 64 and len(changed["now"]) == 64 and changed["before"] != changed["now"], changed)
+    equal(by["service.update"][0]["detail"]["before"], "0.0.9+abc")
+    equal(by["database.migrate"][0]["detail"]["before"], "1")
+    loaded = [r for r in by["profile.load"] if r["object"]["id"] == "device"]
+    check(loaded[-1]["detail"]["before"] != loaded[-1]["detail"]["sha256"], loaded[-1])
+    equal((len(by["service.start"]), len(by["service.stop"])), (3, 2))  # init's own among them
+    i.stop()
+    # A record that was changed is found by the next start: said, recorded, and the service goes on.
+    c = sqlite3.connect(i.dir / "caduceus.db")
+    c.execute("update audit set record = replace(record, 'change-1', 'change-2') where seq = (select max(seq) - 3 from audit)")
+    c.execute("update audit set record = replace(record, 'success', 'failed.') where seq = (select max(seq) - 3 from audit)")
+    c.commit()
+    c.close()
+    i.start()
+    check("the audit was changed" in i.log_text(), i.log_text()[-1500:])
+    failed = [r for r in records(i) if r["event"] == "audit.verify"]
+    equal(len(failed), 1)
+    check(failed[0]["outcome"] == "failed" and failed[0]["detail"]["bad_seq"], failed)
+    i.enroll("change-3")
+    equal(i.cli("audit", "verify", code=None).returncode, 1)
+    i.stop()
 
 
 def test_verify_accepts_and_finds__AUD_10():
