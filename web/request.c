@@ -27,13 +27,17 @@ static bool is_clean(const char *s)
 struct seen {
 	unsigned lengths, codings, hosts;
 	bool bad_coding, bad_length, bad_header;
+	size_t octets;
 };
+
+enum { HEAD_MAX = 8192 }; /* EST-40: path and header fields together */
 
 static enum MHD_Result each(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	struct seen *s = arg;
 
 	(void)kind;
+	s->octets += strlen(name) + (value != NULL ? strlen(value) : 0) + 4;
 	s->bad_header |= !is_token(name) || !is_clean(value);
 	if (strcasecmp(name, "Content-Length") == 0) {
 		s->lengths++;
@@ -85,6 +89,8 @@ bool request_head(struct exchange *x)
 	x->q.user_agent = header(x, "User-Agent");
 	x->q.if_none_match = header(x, "If-None-Match");
 	x->q.if_modified_since = header(x, "If-Modified-Since");
+	if (s.octets + strlen(x->path) > HEAD_MAX)
+		return refuse(x, 431, "the header is larger than 8 KiB");
 	if (s.bad_header)
 		return refuse(x, 400, "a header with a blank before its colon, a folded line, or a control character");
 	if (s.lengths > 1 || s.bad_length || s.codings > 1 || s.bad_coding || (s.lengths != 0 && s.codings != 0))

@@ -295,6 +295,37 @@ def test_header_and_body_in_one_piece__EST_24__QRK_02(i):
             check(b"Content-Length:" in head and b"Content-Type:" in head, head)
 
 
+def test_large_heads_and_old_clients__EST_40(i):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(i.root)
+
+    def ask(request):
+        with socket.create_connection(("127.0.0.1", i.enroll_port), timeout=10) as raw:
+            with context.wrap_socket(raw, server_hostname="localhost") as tls:
+                got = b""
+                try:
+                    tls.sendall(request)
+                    while len(got) < 65536 and (piece := tls.recv(4096)):
+                        got += piece
+                except (OSError, ssl.SSLError):
+                    pass
+                return got
+
+    head = b"GET /.well-known/est/cacerts HTTP/1.%d\r\nHost: localhost\r\nConnection: close\r\n"
+    check(ask(head % 1 + b"X-Small: " + b"y" * 6000 + b"\r\n\r\n").startswith(b"HTTP/1.1 200"), "6 kB")
+    for size in (8300, 20000):
+        got = ask(head % 1 + b"X-Large: " + b"y" * size + b"\r\n\r\n")
+        check(got.startswith(b"HTTP/1.1 431") and b"8 KiB" in got, size, got[:200])
+    got = ask(head % 1 + b"".join(b"X-%d: y\r\n" % n for n in range(900)) + b"\r\n")
+    check(got.startswith(b"HTTP/1.1 431"), got[:80])
+    got = ask(head % 1 + b"X-Huge: " + b"y" * 200000 + b"\r\n\r\n")
+    check(got == b"" or got.startswith(b"HTTP/1.1 4"), got[:80])
+    # HTTP/1.0, with and without a Host: answered, and the connection ends.
+    for request in (head % 0 + b"\r\n", b"GET /.well-known/est/cacerts HTTP/1.0\r\n\r\n"):
+        got = ask(request)
+        check(got.split(b"\r\n")[0].split()[1:2] == [b"200"], got[:80])
+
+
 def test_smuggling_is_refused(i):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(i.root)

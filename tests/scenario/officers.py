@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a PKI officer uses it, with the mistakes that people make."""
+import base64
 import json
 import time
 import threading
@@ -203,9 +204,14 @@ def test_secrets_are_nowhere__HSM_08__AUD_09(i):
     pin = (i.dir / "hsm.pin").read_text().strip()
     password = i.device("secret-1")["password"]
     i.post_csr(i.csr("secret-1"), "-u", f"secret-1:{password}")
+    wrong = "not-" + password
+    i.post_csr(i.csr("secret-1"), "-u", f"secret-1:{wrong}")
+    i.cli("device", "password", "secret-1")
     seen = i.log_text() + run("ps", "-eo", "args").stdout
     records = json.dumps(i.json("audit", "show"))
-    for secret in (pin, password):
+    basic = [base64.b64encode(f"secret-1:{p}".encode()).decode() for p in (password, wrong)]
+    key = "".join(i.key("secret-1").read_text().splitlines()[1:3])
+    for secret in (pin, password, wrong, *basic, key):
         check(len(secret) >= 16)
         check(secret not in seen and secret not in records, "a secret stands in a log")
     data = b"".join(p.read_bytes() for p in i.dir.glob("caduceus.db*"))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+from crash import Load
 from harness import BUILD, Instance, check, equal, main
 
 SANITIZED = "asan" in subprocess.run(["ldd", str(BUILD / "caduceus-ca")], capture_output=True, text=True).stdout
@@ -98,7 +99,20 @@ def test_reload_takes_good_and_keeps_old__OPS_05(i):
     until("refused", 10, lambda: "not reloaded, the old one stays" in i.log_text())
     check("unknown key" in i.log_text() or "colour" in i.log_text(), i.log_text()[-1000:])
     i.enroll("reload-2")
+    # Under load: good and bad ones in turn; no request is lost, and what needs a restart says so.
+    with Load(i, 2) as load:
+        for n in range(6):
+            config.write_text("colour: red\n" + old if n % 2 else re.sub(r"(?m)^(\s*connections:).*", rf"\1 {500 + n}", old))
+            i.serve.send_signal(signal.SIGHUP)
+            time.sleep(0.4)
+        before = len(load.held)
+        until("enrolments to go on", 20, lambda: len(load.held) > before + 2)
+    check(not load.errors, load.errors[:3])
+    config.write_text(re.sub(r'(?m)^(\s*va: "127\.0\.0\.1):\d+', r"\1:1", old, count=1))
+    i.serve.send_signal(signal.SIGHUP)
+    until("a restart is asked for", 10, lambda: "needs a restart" in i.log_text())
     config.write_text(old)
+    i.serve.send_signal(signal.SIGHUP)
 
 
 if __name__ == "__main__":
