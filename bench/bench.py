@@ -15,7 +15,9 @@ import os
 import pathlib
 import platform
 import random
+import re
 import shutil
+import signal
 import socket
 import sqlite3
 import ssl
@@ -33,6 +35,7 @@ sys.path.insert(0, str(ROOT / "tests" / "scenario"))
 import harness  # noqa: E402
 
 PASSWORD = "benchbenchbench"
+PROFILE = None
 TICK = os.sysconf("SC_CLK_TCK")
 ROLES = ("front", "ra", "ca", "va", "officers", "parent")
 
@@ -154,11 +157,36 @@ def pss(pids):
     return found
 
 
+@contextlib.contextmanager
+def profiled(name, pids):
+    """With --profile DIR: where the roles' CPU went, by function, in DIR/NAME.ROLE.txt."""
+    if PROFILE is None:
+        yield
+        return
+    stem = PROFILE / re.sub(r"[^a-z0-9.]+", "-", name.lower())
+    running = [subprocess.Popen(["perf", "record", "-q", "-g", "-F", "1997", "-e", "cpu-clock", "-o", f"{stem}.{role}.data", "-p", str(pid)],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for role, pid in pids.items() if role in ("front", "ra", "ca", "va")]
+    time.sleep(0.5)
+    yield
+    for p in running:
+        p.send_signal(signal.SIGINT)
+    for p in running:
+        p.wait(60)
+    for role in ("front", "ra", "ca", "va"):
+        for kind, options in (("txt", ["--no-children", "-g", "none"]), ("tree.txt", ["--children", "-g", "none"])):
+            done = harness.run("perf", "report", "--stdio", "-i", f"{stem}.{role}.data", "-s", "dso,symbol", "--percent-limit", "0.2", *options,
+                               timeout=120)
+            pathlib.Path(f"{stem}.{role}.{kind}").write_text(done.stdout)
+        pathlib.Path(f"{stem}.{role}.data").unlink(missing_ok=True)
+
+
 def measure(name, i, load):
     """Runs load() -> its JSON, and adds what the roles spent on it."""
     pids, size, flushes = i.pids(), i.size(), i.flushes()
-    before = cpu(pids)
-    got = load()
+    with profiled(name, pids):
+        before = cpu(pids)
+        got = load()
     spent = {role: s - before[role] for role, s in cpu(pids).items()}
     n = got["done"]
     harness.check(n > 0 and got["refused"] == 0, name, "refused:", got)
@@ -268,8 +296,8 @@ def issue():
 
 
 def est():
-    plan = [("keep-alive", "keep", (800, 2500, 4000)), ("new TLS 1.3", "new13", (500, 1200, 1500)), ("new TLS 1.2", "new12", (500, 1200, 1200)),
-            ("resumed TLS 1.3", "resumed", (500, 1200, 1200)), ("client certificate", "client", (300, 800, 800))]
+    plan = [("keep-alive", "keep", (500, 2000, 4000)), ("new TLS 1.3", "new13", (300, 1000, 1200)), ("new TLS 1.2", "new12", (200, 600, 600)),
+            ("resumed TLS 1.3", "resumed", (200, 800, 800)), ("client certificate", "client", (200, 500, 600))]
     with Service("est", sum(sum(counts) for _, _, counts in plan) + 500).start() as i:
         warm(i)
         est_run(i, "warm-up", "keep", 8, 300)
@@ -583,7 +611,13 @@ def main():
     a.add_argument("names", nargs="*", metavar="NAME", help=" ".join(SUBJECTS))
     a.add_argument("--build", default="build-bench")
     a.add_argument("--json", metavar="FILE", help="also as JSON; - for standard output, then without the tables")
+    a.add_argument("--profile", metavar="DIR", help="also where each role's CPU went, by perf: DIR/ROW.ROLE.txt (by itself) and "
+                   "DIR/ROW.ROLE.tree.txt (with what it calls)")
     o = a.parse_args()
+    if o.profile:
+        global PROFILE
+        PROFILE = pathlib.Path(o.profile)
+        PROFILE.mkdir(parents=True, exist_ok=True)
     for name in o.names:
         if name not in SUBJECTS:
             a.error(f"there is no subject {name}; there are {' '.join(SUBJECTS)}")

@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 32768, CLIENTS_MAX = 1024 };
+enum { ANSWER_MAX = 32768, CLIENTS_MAX = 1024, FIRST_CLIENTS = 32 };
 enum mode { KEEP, NEW13, NEW12, RESUMED, CLIENT, IDLE, MODES };
 static const char *const mode_names[MODES] = { "keep", "new13", "new12", "resumed", "client", "idle" };
 
@@ -157,27 +157,46 @@ static X509 *certificate_of(const char *body)
 }
 
 /* Every device gets the certificate that it then renews, with a new key. */
-static void enrol_first(unsigned first)
-{
-	char text[ANSWER_MAX], *body;
-	struct link l;
+static unsigned first_device;
 
+static void *enrol_some(void *arg)
+{
+	char *text = mem_new(ANSWER_MAX), *body;
+	struct link l;
+	unsigned i;
+
+	(void)arg;
 	if (!link_open(&l, NULL, NULL))
 		bench_fail("the first enrolments", "no connection");
-	for (unsigned i = 0; i < job_n; i++) {
+	while ((i = next_job++) < job_n) {
 		struct made m;
 		AUTO_BUF csr = { 0 };
 		EVP_PKEY *fresh = EVP_EC_gen("P-256");
 
 		if (exchange(&l, &jobs[i].request, text, &body) != 200 || (jobs[i].cert = certificate_of(body)) == NULL)
 			bench_fail("the first enrolments", text);
-		device_name(m.name, first + i);
+		device_name(m.name, first_device + i);
 		make_csr(&csr, fresh, m.name);
 		EVP_PKEY_free(fresh);
 		jobs[i].request.n = 0;
 		put_request(&jobs[i].request, &m, &csr, "", true);
 	}
 	link_close(&l);
+	free(text);
+	return NULL;
+}
+
+static void enrol_first(unsigned first)
+{
+	pthread_t thread[FIRST_CLIENTS];
+
+	first_device = first;
+	for (int i = 0; i < FIRST_CLIENTS; i++)
+		if (pthread_create(&thread[i], NULL, enrol_some, NULL) != 0)
+			bench_fail("the first enrolments", "no thread left");
+	for (int i = 0; i < FIRST_CLIENTS; i++)
+		pthread_join(thread[i], NULL);
+	next_job = 0;
 }
 
 /* --- Clients */

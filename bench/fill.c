@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Fills the database of an instance that is not served, by SQL, with what years of issuing leave: for measuring what
- * size costs. Rows are plausible (serials at random, an audit chain that holds); nothing was signed for them.
+ * size costs. Rows are plausible (serials and keys at random, an audit chain that holds); nothing was signed for them.
+ * Rows go in as they would have come, indexes in place: made afterwards these would be packed full, and the first
+ * thousands of certificates would split every page.
  *
  *   bench-fill DB devices COUNT FIRST PASSWORD    devices d0000000…, each with this password, good for 4 uses
  *   bench-fill DB certificates COUNT EXPIRED% REVOKED%   of the devices there are, in turn, after the likeness of the
@@ -253,18 +255,6 @@ static void chain_end(const struct chain *c)
 	sqlite3_finalize(q);
 }
 
-struct brief { /* for status, which is written in the order of its key */
-	uint8_t serial[SERIAL];
-	int64_t not_after;
-	uint32_t at;
-	bool revoked;
-};
-
-static int by_serial(const void *a, const void *b)
-{
-	return memcmp(((const struct brief *)a)->serial, ((const struct brief *)b)->serial, SERIAL);
-}
-
 struct device {
 	int64_t id;
 	char name[24];
@@ -315,62 +305,37 @@ static void add_certificate(sqlite3_stmt *q, const struct likeness *l, const str
 	insert(q);
 }
 
-static void add_statuses(const struct likeness *l, struct brief *b, unsigned n, int64_t now)
+static void add_status(sqlite3_stmt *q, const struct likeness *l, const struct row *r, int64_t seq, bool revoked, int64_t now)
 {
-	sqlite3_stmt *q = prepare("INSERT INTO status (ref, serial, state, reason, revoked_at, not_after, seq) VALUES (?, ?, ?, ?, ?, ?, ?)");
-	int64_t seq = number("SELECT coalesce(max(seq), 0) + 1 FROM status");
-
-	qsort(b, n, sizeof *b, by_serial);
-	for (unsigned i = 0; i < n; i++) {
-		sqlite3_bind_int64(q, 1, l->ref);
-		sqlite3_bind_blob(q, 2, b[i].serial, SERIAL, SQLITE_STATIC);
-		sqlite3_bind_int64(q, 3, b[i].revoked);
-		sqlite3_bind_int64(q, 4, b[i].revoked ? 4 : 0);
-		sqlite3_bind_int64(q, 5, b[i].revoked ? now : 0);
-		sqlite3_bind_int64(q, 6, b[i].not_after);
-		sqlite3_bind_int64(q, 7, seq + b[i].at);
-		insert(q);
-	}
-	sqlite3_finalize(q);
-}
-
-/* Indexes are made after the rows, sorted: as their schema has them. */
-static struct buf index_sql;
-
-static void drop_indexes(void)
-{
-	sqlite3_stmt *q = prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
-	                          " AND tbl_name IN ('certificate', 'status')");
-	AUTO_BUF drops = { 0 };
-
-	while (sqlite3_step(q) == SQLITE_ROW) {
-		buf_printf(&index_sql, "%s;", (const char *)sqlite3_column_text(q, 1));
-		buf_printf(&drops, "DROP INDEX %s;", (const char *)sqlite3_column_text(q, 0));
-	}
-	sqlite3_finalize(q);
-	run(buf_str(&drops));
+	sqlite3_bind_int64(q, 1, l->ref);
+	sqlite3_bind_blob(q, 2, r->serial, SERIAL, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 3, revoked);
+	sqlite3_bind_int64(q, 4, revoked ? 4 : 0);
+	sqlite3_bind_int64(q, 5, revoked ? now : 0);
+	sqlite3_bind_int64(q, 6, r->not_after);
+	sqlite3_bind_int64(q, 7, seq);
+	insert(q);
 }
 
 static void add_certificates(unsigned n, unsigned expired, unsigned revoked)
 {
-	struct brief *brief = mem_array(n, sizeof *brief);
 	struct likeness l;
 	struct chain c = { 0 };
 	struct device *devices;
 	size_t device_n;
-	int64_t now = clock_now();
+	int64_t now = clock_now(), seq = number("SELECT coalesce(max(seq), 0) FROM status");
 	char organization[160], dn[256];
-	sqlite3_stmt *q, *audit;
+	sqlite3_stmt *q, *audit, *status;
 
 	learn(&l);
 	chain_begin(&c, &l);
 	text("SELECT coalesce(substr(dn, instr(dn, ',')), '') FROM certificate WHERE subject <> 0 ORDER BY id DESC LIMIT 1", organization,
 	     sizeof organization);
 	devices = read_devices(&device_n);
-	drop_indexes();
 	q = prepare("INSERT INTO certificate (ref, serial, subject, profile, dn, not_before, not_after, issued, spki, request, lint, der,"
 	            " node, boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	audit = prepare("INSERT INTO audit (seq, record, hash) VALUES (?, ?, ?)");
+	status = prepare("INSERT INTO status (ref, serial, state, reason, revoked_at, not_after, seq) VALUES (?, ?, ?, ?, ?, ?, ?)");
 	for (unsigned i = 0; i < n; i++) {
 		const struct device *d = &devices[i % device_n];
 		/* The oldest first: those that have run out, then the last 80 days. */
@@ -386,15 +351,12 @@ static void add_certificates(unsigned n, unsigned expired, unsigned revoked)
 		snprintf(dn, sizeof dn, "CN=%s%s", d->name, organization);
 		add_certificate(q, &l, &r);
 		chain_add(&c, audit, &r);
-		brief[i] = (struct brief){ .not_after = r.not_after, .at = i, .revoked = next_random() % 100 < revoked };
-		memcpy(brief[i].serial, r.serial, SERIAL);
+		add_status(status, &l, &r, ++seq, next_random() % 100 < revoked, now);
 	}
-	add_statuses(&l, brief, n, now);
 	chain_end(&c);
 	sqlite3_finalize(q);
 	sqlite3_finalize(audit);
-	run(buf_str(&index_sql));
-	free(brief);
+	sqlite3_finalize(status);
 	free(devices);
 }
 
