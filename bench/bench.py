@@ -36,6 +36,7 @@ import harness  # noqa: E402
 
 PASSWORD = "benchbenchbench"
 PROFILE = None
+ONLY = ""
 TICK = os.sysconf("SC_CLK_TCK")
 ROLES = ("front", "ra", "ca", "va", "officers", "parent")
 
@@ -157,28 +158,47 @@ def pss(pids):
     return found
 
 
+def perf_report(data, sort, *options):
+    """Rows of perf report: [inclusive,] own share, then the sort keys."""
+    done = harness.run("perf", "report", "--stdio", "--no-inline", "-g", "none", "-t", "|", "-i", data, "-s", sort, "--percent-limit", "0.3",
+                       *options, timeout=300)
+    return [[c.strip() for c in line.split("|")] for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def profile_text(data):
+    """Shares of a role's CPU by library; by function with all it calls (libraries show what they export); by itself."""
+    named = [r for r in perf_report(data, "dso,symbol", "--children") if len(r) > 3 and "0x0" not in r[3] and r[2] != "[unknown]"]
+    user = [r for r in named if r[2] != "[kernel.kallsyms]" and r[3].startswith("[.]")]
+    own = [r for r in perf_report(data, "dso,symbol", "--no-children") if len(r) > 2 and "0x0" not in r[2]]
+    return "\n".join(["by library", *(f"  {r[0]:>7}  {r[1]}" for r in perf_report(data, "dso", "--no-children")),
+                      "with what it calls", *(f"  {r[0]:>7}  {r[2]:<22} {r[3][4:]}" for r in user[:90]),
+                      "by itself", *(f"  {r[0]:>7}  {r[1]:<22} {r[2][4:]}" for r in own[:40]), ""])
+
+
 @contextlib.contextmanager
 def profiled(name, pids):
-    """With --profile DIR: where the roles' CPU went, by function, in DIR/NAME.ROLE.txt."""
-    if PROFILE is None:
+    """With --profile DIR: where the roles' CPU went, by function, in DIR/NAME.ROLE.txt. perf's own work is on the same
+    cores: the figures of such a run are not to be compared."""
+    if PROFILE is None or name == "warm-up":
         yield
         return
     stem = PROFILE / re.sub(r"[^a-z0-9.]+", "-", name.lower())
-    running = [subprocess.Popen(["perf", "record", "-q", "-g", "-F", "1997", "-e", "cpu-clock", "-o", f"{stem}.{role}.data", "-p", str(pid)],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-               for role, pid in pids.items() if role in ("front", "ra", "ca", "va")]
-    time.sleep(0.5)
-    yield
-    for p in running:
-        p.send_signal(signal.SIGINT)
-    for p in running:
-        p.wait(60)
-    for role in ("front", "ra", "ca", "va"):
-        for kind, options in (("txt", ["--no-children", "-g", "none"]), ("tree.txt", ["--children", "-g", "none"])):
-            done = harness.run("perf", "report", "--stdio", "-i", f"{stem}.{role}.data", "-s", "dso,symbol", "--percent-limit", "0.2", *options,
-                               timeout=120)
-            pathlib.Path(f"{stem}.{role}.{kind}").write_text(done.stdout)
-        pathlib.Path(f"{stem}.{role}.data").unlink(missing_ok=True)
+    running = {role: subprocess.Popen(["perf", "record", "-q", "--call-graph", "dwarf,16384", "-F", "499", "-e", "cpu-clock",
+                                       "-o", f"{stem}.{role}.data", "-p", str(pid)],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for role, pid in pids.items() if role in ("front", "ra", "ca", "va")}
+    try:
+        time.sleep(0.5)
+        yield
+    finally:
+        for p in running.values():
+            p.send_signal(signal.SIGINT)
+        for p in running.values():
+            p.wait(120)
+    for role in running:
+        data = pathlib.Path(f"{stem}.{role}.data")
+        pathlib.Path(f"{stem}.{role}.txt").write_text(profile_text(data))
+        data.unlink(missing_ok=True)
 
 
 def measure(name, i, load):
@@ -288,7 +308,8 @@ def issue():
         try:
             d.run("warm-up", 64, 400)
             rows = [d.run(f"{outstanding} outstanding", outstanding, n)
-                    for outstanding, n in ((1, 1000), (8, 2500), (64, 5000), (256, 5000))]
+                    for outstanding, n in ((1, 800), (8, 2500), (64, 5000), (256, 5000))
+                    if ONLY in f"{outstanding} outstanding"]
         finally:
             d.close()
         rows[-1]["pss_kb"] = pss(i.pids())
@@ -302,7 +323,8 @@ def est():
         warm(i)
         est_run(i, "warm-up", "keep", 8, 300)
         rows = [est_run(i, f"{name}, {clients}", mode, clients, n)
-                for name, mode, counts in plan for clients, n in zip((1, 8, 64), counts)]
+                for name, mode, counts in plan for clients, n in zip((1, 8, 64), counts)
+                if ONLY in f"{name}, {clients}"]
         for row in rows:
             if row["name"].startswith("resumed"):
                 if row.get("reused", 0) > 0.9:
@@ -587,7 +609,9 @@ def judge(results):
     for subject, name, value, what, sense, target, dream in TARGETS:
         if subject not in results:
             continue
-        row = next(r for r in results[subject] if r["name"] == name)
+        row = next((r for r in results[subject] if r["name"] == name), None)
+        if row is None:
+            continue
         digits = len(target.partition(".")[2])
         got = row.get(value)
         if got is None:
@@ -611,18 +635,20 @@ def main():
     a.add_argument("names", nargs="*", metavar="NAME", help=" ".join(SUBJECTS))
     a.add_argument("--build", default="build-bench")
     a.add_argument("--json", metavar="FILE", help="also as JSON; - for standard output, then without the tables")
-    a.add_argument("--profile", metavar="DIR", help="also where each role's CPU went, by perf: DIR/ROW.ROLE.txt (by itself) and "
-                   "DIR/ROW.ROLE.tree.txt (with what it calls)")
+    a.add_argument("--profile", metavar="DIR", help="also where each role's CPU went, by perf: DIR/ROW.ROLE.txt")
+    a.add_argument("--only", metavar="TEXT", default="", help="only rows whose name has it (for profiles)")
     o = a.parse_args()
+    global PROFILE, ONLY
+    ONLY = o.only
     if o.profile:
-        global PROFILE
         PROFILE = pathlib.Path(o.profile)
         PROFILE.mkdir(parents=True, exist_ok=True)
     for name in o.names:
         if name not in SUBJECTS:
             a.error(f"there is no subject {name}; there are {' '.join(SUBJECTS)}")
     harness.BUILD = pathlib.Path(o.build).resolve()
-    random.seed()
+    # Everything that runs is ended by the end of its `with`.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wanted = [n for n in SUBJECTS if not o.names or n in o.names]
     results, failed, began = {}, 0, time.monotonic()
     about = machine()
