@@ -158,21 +158,27 @@ def pss(pids):
     return found
 
 
-def perf_report(data, sort, *options):
-    """Rows of perf report: [inclusive,] own share, then the sort keys."""
-    done = harness.run("perf", "report", "--stdio", "--no-inline", "-g", "none", "-t", "|", "-i", data, "-s", sort, "--percent-limit", "0.3",
-                       *options, timeout=300)
-    return [[c.strip() for c in line.split("|")] for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
+def perf_report(data, pid, children):
+    """What perf says of one process, its threads together: (inclusive or own share, library, function)."""
+    done = harness.run("perf", "report", "--stdio", "--no-inline", "-g", "none", "-t", "|", "--percentage", "relative", "-i", data, "--pid", pid,
+                       "-s", "pid,dso,symbol", "--children" if children else "--no-children", timeout=300)
+    shares = {}
+    for line in done.stdout.splitlines():
+        r = [c.strip() for c in line.split("|")]
+        if len(r) == (5 if children else 4) and not line.startswith("#"):  # a row for each thread
+            shares[r[-2], r[-1]] = shares.get((r[-2], r[-1]), 0) + float(r[0].rstrip("%"))
+    return [(v, *k) for k, v in sorted(shares.items(), key=lambda x: -x[1])]
 
 
-def profile_text(data):
+def profile_text(data, pid):
     """Shares of a role's CPU by library; by function with all it calls (libraries show what they export); by itself."""
-    named = [r for r in perf_report(data, "dso,symbol", "--children") if len(r) > 3 and "0x0" not in r[3] and r[2] != "[unknown]"]
-    user = [r for r in named if r[2] != "[kernel.kallsyms]" and r[3].startswith("[.]")]
-    own = [r for r in perf_report(data, "dso,symbol", "--no-children") if len(r) > 2 and "0x0" not in r[2]]
-    return "\n".join(["by library", *(f"  {r[0]:>7}  {r[1]}" for r in perf_report(data, "dso", "--no-children")),
-                      "with what it calls", *(f"  {r[0]:>7}  {r[2]:<22} {r[3][4:]}" for r in user[:90]),
-                      "by itself", *(f"  {r[0]:>7}  {r[1]:<22} {r[2][4:]}" for r in own[:40]), ""])
+    own, library = perf_report(data, pid, False), {}
+    for share, name, _ in own:
+        library[name] = library.get(name, 0) + share
+    named = [r for r in perf_report(data, pid, True) if "0x0" not in r[2] and r[1] not in ("[unknown]", "[kernel.kallsyms]")]
+    return "\n".join(["by library", *(f"  {v:6.2f}  {k}" for k, v in sorted(library.items(), key=lambda x: -x[1])),
+                      "with what it calls", *(f"  {v:6.2f}  {where:<22} {what[4:]}" for v, where, what in named[:90]),
+                      "by itself", *(f"  {v:6.2f}  {where:<22} {what[4:]}" for v, where, what in own[:40] if "0x0" not in what), ""])
 
 
 @contextlib.contextmanager
@@ -183,22 +189,20 @@ def profiled(name, pids):
         yield
         return
     stem = PROFILE / re.sub(r"[^a-z0-9.]+", "-", name.lower())
-    running = {role: subprocess.Popen(["perf", "record", "-q", "--call-graph", "dwarf,16384", "-F", "499", "-e", "cpu-clock",
-                                       "-o", f"{stem}.{role}.data", "-p", str(pid)],
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-               for role, pid in pids.items() if role in ("front", "ra", "ca", "va")}
+    # All of the machine, since threads that live for one connection are not seen by who attaches to a process.
+    data = pathlib.Path(f"{stem}.data")
+    p = subprocess.Popen(["perf", "record", "-q", "-a", "--call-graph", "dwarf,16384", "-F", "499", "-e", "cpu-clock", "-o", str(data)],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(0.5)
+        time.sleep(1)
         yield
     finally:
-        for p in running.values():
-            p.send_signal(signal.SIGINT)
-        for p in running.values():
-            p.wait(120)
-    for role in running:
-        data = pathlib.Path(f"{stem}.{role}.data")
-        pathlib.Path(f"{stem}.{role}.txt").write_text(profile_text(data))
-        data.unlink(missing_ok=True)
+        p.send_signal(signal.SIGINT)
+        p.wait(120)
+    for role, pid in pids.items():
+        if role in ("front", "ra", "ca", "va"):
+            pathlib.Path(f"{stem}.{role}.txt").write_text(profile_text(data, pid))
+    data.unlink(missing_ok=True)
 
 
 def measure(name, i, load):
@@ -513,7 +517,7 @@ def parked():
                 time.sleep(0.5)
                 front = {"front": i.pids()["front"]}
                 began, spent = time.monotonic(), cpu(front)["front"]
-                time.sleep(3)
+                time.sleep(5)
                 spent = cpu(front)["front"] - spent
                 rows.append({"name": f"200 times {what}", "percent": spent * 100 / (time.monotonic() - began)})
             finally:
