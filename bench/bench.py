@@ -162,11 +162,12 @@ def perf_report(data, pid, children):
     """What perf says of one process, its threads together: (inclusive or own share, library, function)."""
     done = harness.run("perf", "report", "--stdio", "--no-inline", "-g", "none", "-t", "|", "--percentage", "relative", "-i", data, "--pid", pid,
                        "-s", "pid,dso,symbol", "--children" if children else "--no-children", timeout=300)
-    shares = {}
+    shares, at = {}, 4 if children else 3
     for line in done.stdout.splitlines():
         r = [c.strip() for c in line.split("|")]
-        if len(r) == (5 if children else 4) and not line.startswith("#"):  # a row for each thread
-            shares[r[-2], r[-1]] = shares.get((r[-2], r[-1]), 0) + float(r[0].rstrip("%"))
+        if len(r) > at and not line.startswith("#"):  # a row for each thread
+            where = (r[at - 1], r[at])
+            shares[where] = shares.get(where, 0) + float(r[0].rstrip("%"))
     return [(v, *k) for k, v in sorted(shares.items(), key=lambda x: -x[1])]
 
 
