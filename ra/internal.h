@@ -173,13 +173,15 @@ struct ra {
 	struct loading loading;
 	int64_t renewed_at, responder_retry_at;
 	struct limiter *limiter;
-	bool audit_ok, store_ok;
+	bool audit_ok, store_ok;   /* store_ok: false from a commit that failed until a write has succeeded again */
+	int64_t probe_at;          /* mono us: when that is tried next */
 	char last_failure[256];
 	struct metrics *metrics;
 	struct buf told[RA_PORT_COUNT];       /* the others' lines */
 	uint64_t crl_entries[RA_GEN_MAX];     /* of the newest; 0 before the first of this boot */
 	int64_t expiring_at, expiring[2];     /* counted when; within 7 and 30 days */
 	int64_t disk_at, disk_said;           /* mono us */
+	int disk_level;                       /* 0 room, 1 alarm, 2 nothing is issued */
 	double disk_free;                     /* share of the database's file system */
 	struct {
 		char role[12], layers[20];
@@ -287,6 +289,7 @@ void metrics_told(struct ra *ra, enum ra_port from, struct span lines);
 /* AUD-12: how full the disk is, every few seconds; ERR_STORE above 95 %. */
 void disk_look(struct ra *ra);
 MUST_USE bool disk_allows(const struct ra *ra, struct err *e);
+MUST_USE bool writing_allowed(const struct ra *ra, struct err *e); /* disk and database */
 void health_fill(struct ra *ra, struct ra_health *h);
 /* A line a role, and one over all: "full", or what is missing. */
 bool sandbox_is_full(const struct ra *ra);
