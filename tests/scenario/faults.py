@@ -4,7 +4,6 @@ import json
 import mmap
 import os
 import pathlib
-import re
 import shutil
 import signal
 import struct
@@ -19,14 +18,13 @@ SANITIZED = "asan" in subprocess.run(["ldd", str(BUILD / "caduceus-ca")], captur
 
 # Words, operations and targets as in disk_shim.c.
 (FROZEN, CLOCK_US, WRITE_ERRNO, WRITE_BUDGET, SYNC_ERRNO, SYNC_DELAY_US, STALL_US, USED_PERCENT, JOURNAL, WRITE_FAILED,
- SYNC_FAILED, ROLES, SYNCS) = range(13)
+ SYNC_FAILED, ROLES, SYNCS, ONLY) = range(14)
 (STATE, ROLE, ARM_OP, ARM_TARGET, ARM_TYPE, OP, TARGET, TYPE, PHASE, COUNT, SAME_ID, ARMED, ARMED_ID, KILLED_PID) = range(16, 30)
 SET, DONE = 1, 2
 CREATE, WRITE, SYNC, TRUNCATE, RENAME, UNLINK, SEND, RECEIVE, FLUSH, SNAPSHOT = range(1, 11)
 BEFORE, AFTER = 0, 1
 OTHER, WAL, DB, CRL_NEW, CRL_PART, CRL, CRL_FOLDER, COUNTER, TOKEN, TOKEN_COPY, TLS = range(1, 12)
 CA, RA, VA, FRONT, OFFICERS = range(1, 6)
-PARENT_NAMES = {CA: "ca", RA: "ra", VA: "va", FRONT: "front", OFFICERS: "officers"}
 
 
 def to(role):
@@ -99,11 +97,6 @@ class Shimmed(Instance):
     def answer(self, pem, seconds=15):
         """good or revoked; what is tried later is asked again."""
         return wait_for("OCSP", lambda: (lambda a: a if a in ("good", "revoked", "unknown") else None)(self.ocsp(pem)), seconds)
-
-    def checks(self):
-        """Which checks of /readyz hold, and its status."""
-        reply = self.http(self.va.replace(str(self.va_port), str(self.va_port)) + "/readyz")
-        return reply
 
 
 def alive(pid):

@@ -80,6 +80,14 @@ STEPS = [
 ]
 
 
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (TypeError, ProcessLookupError):
+        return False  # on its way
+    return True
+
+
 class Run:
     def __init__(self, i, load, asker):
         self.i, self.load, self.asker, self.slowest, self.kills, self.to_revoke = i, load, asker, (0.0, ""), 0, []
@@ -87,7 +95,7 @@ class Run:
     def act(self, what, rounds):
         i = self.i
         if what == "ca":
-            os.kill(wait_for("ca", lambda: i.roles().get("ca"), 10), signal.SIGKILL)
+            wait_for("ca", lambda: kill(i.roles().get("ca")), 10)
         elif what == "revoke":
             pem = self.load.held[-1 - rounds % 3]
             self.to_revoke.append(pem)

@@ -33,7 +33,7 @@ enum { WORDS = 64, FD_MAX = 65536, SNAPSHOT_MAX = 1 << 20, CONTROL_FD = 3 };
 
 enum word {
 	FROZEN, CLOCK_US, WRITE_ERRNO, WRITE_BUDGET, SYNC_ERRNO, SYNC_DELAY_US, STALL_US, USED_PERCENT, JOURNAL, WRITE_FAILED,
-	SYNC_FAILED, ROLES, SYNCS,
+	SYNC_FAILED, ROLES, SYNCS, ONLY,
 	STATE = 16, ROLE, ARM_OP, ARM_TARGET, ARM_TYPE, OP, TARGET, TYPE, PHASE, COUNT, SAME_ID, ARMED, ARMED_ID, KILLED_PID,
 };
 enum { ORDER_NONE, ORDER_SET, ORDER_DONE };
@@ -174,11 +174,19 @@ static void note(enum op op, int target, uint64_t ino, int64_t at, const void *a
 
 /* --- Faults */
 
+/* Orders may be for some roles (a mask) or one target alone. */
+static bool is_meant(int target)
+{
+	int64_t mask = word(ROLES), only = word(ONLY);
+
+	return is_file(target) && (mask == 0 || (mask >> role & 1) != 0) && (only == 0 || only == target);
+}
+
 static bool write_fails(int target, size_t n)
 {
-	int64_t mask = word(ROLES), left;
+	int64_t left;
 
-	if (!is_file(target) || word(WRITE_ERRNO) == 0 || (mask != 0 && (mask >> role & 1) == 0))
+	if (word(WRITE_ERRNO) == 0 || !is_meant(target))
 		return false;
 	left = atomic_fetch_sub(&page[WRITE_BUDGET], (int64_t)n);
 	if (left >= (int64_t)n)
@@ -191,9 +199,9 @@ static bool write_fails(int target, size_t n)
 
 static bool sync_fails(int target)
 {
-	int64_t mask = word(ROLES), stall;
+	int64_t stall;
 
-	if (!is_file(target) || (mask != 0 && (mask >> role & 1) == 0))
+	if (!is_meant(target))
 		return false;
 	atomic_fetch_add(&page[SYNCS], 1);
 	stall = atomic_exchange(&page[STALL_US], 0);
