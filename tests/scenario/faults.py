@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import ssl
 import struct
 import subprocess
 import threading
@@ -19,7 +20,8 @@ SANITIZED = "asan" in subprocess.run(["ldd", str(BUILD / "caduceus-ca")], captur
 # Words, operations and targets as in disk_shim.c.
 (FROZEN, CLOCK_US, WRITE_ERRNO, WRITE_BUDGET, SYNC_ERRNO, SYNC_DELAY_US, STALL_US, USED_PERCENT, JOURNAL, WRITE_FAILED,
  SYNC_FAILED, ROLES, SYNCS, ONLY) = range(14)
-(STATE, ROLE, ARM_OP, ARM_TARGET, ARM_TYPE, OP, TARGET, TYPE, PHASE, COUNT, SAME_ID, ARMED, ARMED_ID, KILLED_PID) = range(16, 30)
+(STATE, ROLE, ARM_OP, ARM_TARGET, ARM_TYPE, OP, TARGET, TYPE, PHASE, COUNT, SAME_ID, ARMED, ARMED_ID, KILLED_PID,
+ ACT) = range(16, 31)
 SET, DONE = 1, 2
 CREATE, WRITE, SYNC, TRUNCATE, RENAME, UNLINK, SEND, RECEIVE, FLUSH, SNAPSHOT = range(1, 11)
 BEFORE, AFTER = 0, 1
@@ -69,11 +71,11 @@ class Shimmed(Instance):
     def get(self, word):
         return self.words[word]
 
-    def order(self, role, op, target, type=-1, phase=BEFORE, n=1, arm=None, same_id=False):
+    def order(self, role, op, target, type=-1, phase=BEFORE, n=1, arm=None, same_id=False, act=0):
         self.words[STATE] = 0
         arm = arm or (0, 0, 0)
         self.set(ROLE=role, ARM_OP=arm[0], ARM_TARGET=arm[1], ARM_TYPE=arm[2], OP=op, TARGET=target, TYPE=type, PHASE=phase,
-                 COUNT=n, SAME_ID=int(same_id), ARMED=0, ARMED_ID=0, KILLED_PID=0)
+                 COUNT=n, SAME_ID=int(same_id), ARMED=0, ARMED_ID=0, KILLED_PID=0, ACT=act)
         self.words[STATE] = SET
 
     def killed(self):
@@ -97,6 +99,21 @@ class Shimmed(Instance):
     def answer(self, pem, seconds=15):
         """good or revoked; what is tried later is asked again."""
         return wait_for("OCSP", lambda: (lambda a: a if a in ("good", "revoked", "unknown") else None)(self.ocsp(pem)), seconds)
+
+
+def serial_of(pem):
+    """In hex, without asking openssl hundreds of times: the first INTEGER behind the version."""
+    der = ssl.PEM_cert_to_DER_cert(pathlib.Path(pem).read_text())
+
+    def head(at):
+        n = der[at + 1]
+        if n < 0x80:
+            return at + 2, n
+        return at + 2 + (n & 0x7f), int.from_bytes(der[at + 2:at + 2 + (n & 0x7f)], "big")
+    at = head(head(0)[0])[0]
+    body, n = head(at)  # [0] version
+    body, n = head(body + n)
+    return der[body:body + n].hex()
 
 
 def alive(pid):

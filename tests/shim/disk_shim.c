@@ -35,6 +35,7 @@ enum word {
 	FROZEN, CLOCK_US, WRITE_ERRNO, WRITE_BUDGET, SYNC_ERRNO, SYNC_DELAY_US, STALL_US, USED_PERCENT, JOURNAL, WRITE_FAILED,
 	SYNC_FAILED, ROLES, SYNCS, ONLY,
 	STATE = 16, ROLE, ARM_OP, ARM_TARGET, ARM_TYPE, OP, TARGET, TYPE, PHASE, COUNT, SAME_ID, ARMED, ARMED_ID, KILLED_PID,
+	ACT, /* 0: the process is killed; 1: the power goes: everybody stands still */
 };
 enum { ORDER_NONE, ORDER_SET, ORDER_DONE };
 enum op { OP_NONE, OP_CREATE, OP_WRITE, OP_SYNC, OP_TRUNCATE, OP_RENAME, OP_UNLINK, OP_SEND, OP_RECEIVE, OP_FLUSH, OP_SNAPSHOT };
@@ -80,6 +81,11 @@ static void die(void)
 	if (!atomic_compare_exchange_strong(&page[STATE], &set, ORDER_DONE))
 		return;
 	atomic_store(&page[KILLED_PID], getpid());
+	if (word(ACT) != 0) {
+		atomic_store(&page[FROZEN], 1);
+		hold();
+		return;
+	}
 	syscall(SYS_tgkill, getpid(), (int)syscall(SYS_gettid), SIGKILL);
 }
 
