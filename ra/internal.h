@@ -131,6 +131,7 @@ struct ra {
 	struct ra_config c;
 	const struct config *config;
 	int64_t now, mono;         /* of this turn */
+	int64_t clock_offset;      /* now - mono of the last turn; 0 before the first */
 	char organization[65];
 
 	struct generation gens[RA_GEN_MAX];

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CLOCK_STEP (10 * US_PER_SECOND)
+
 /* --- Tables */
 
 struct generation *gen_by_ref(struct ra *ra, int64_t ref)
@@ -468,9 +470,29 @@ static void flush(struct ra *ra)
 	drop_out(ra);
 }
 
+/* The wall clock against the one that only runs: a step is said, and stands in the audit, whose times it bends. */
+static void look_at_clock(struct ra *ra)
+{
+	int64_t offset = ra->now - ra->mono, by = offset - ra->clock_offset;
+	struct audit_event ev = { .event = "clock.step", .outcome = "success", .actor = "ra", .auth = "system", .object_type = "instance" };
+	char seconds[24];
+
+	if (ra->clock_offset != 0 && (by > CLOCK_STEP || by < -CLOCK_STEP)) {
+		snprintf(seconds, sizeof seconds, "%lld", (long long)(by / US_PER_SECOND));
+		log_event(LOG_LEVEL_WARN, "ALARM: the clock was stepped", "seconds", seconds, NULL);
+		ev.object = store_instance(ra->c.store);
+		audit_detail(&ev, "seconds", seconds);
+		audit(ra, &ev);
+	}
+	ra->clock_offset = offset;
+}
+
 static void by_the_clock(struct ra *ra)
 {
 	struct err e;
+
+	if (ra->store_ok)
+		look_at_clock(ra);
 
 	if (ra->setup_phase == SETUP_DONE) {
 		if (ra->c.provision)
@@ -666,6 +688,20 @@ static bool close_old_intents(struct ra *ra, struct err *e)
 	return true;
 }
 
+/* A compromised key is in a CRL at once: a crash between the revocation and its CRL changes nothing about that. */
+static bool crls_behind(struct ra *ra, struct err *e)
+{
+	for (size_t i = 0; i < ra->gen_n; i++) {
+		bool behind;
+
+		if (!store_crl_behind(ra->c.store, ra->gens[i].ref, ra->gens[i].crl_this, &behind, e))
+			return false;
+		if (behind)
+			crl_request(ra, &ra->gens[i], "ra");
+	}
+	return true;
+}
+
 static bool begin(struct ra *ra, struct err *e)
 {
 	struct audit_event ev = { .event = "service.start", .outcome = "success", .actor = "ra", .auth = "system", .object_type = "instance" };
@@ -679,7 +715,7 @@ static bool begin(struct ra *ra, struct err *e)
 		return false;
 	}
 	audit(ra, &ev);
-	if (!restore_begin(ra, e)) {
+	if (!crls_behind(ra, e) || !restore_begin(ra, e)) {
 		store_rollback(ra->c.store);
 		return false;
 	}
