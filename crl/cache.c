@@ -89,7 +89,8 @@ bool cache_get(struct cache *c, struct span key, int64_t now, struct cached *out
 	for (size_t i = 0; i < WAYS && !found; i++) {
 		const struct line *l = b->line[i];
 
-		if (l == NULL || l->key_n != key.n || memcmp(l->key, key.p, key.n) != 0 || now >= l->a.refresh_at)
+		if (l == NULL || l->key_n != key.n || memcmp(l->key, key.p, key.n) != 0 || now >= l->a.refresh_at ||
+		    now < l->a.this_update) /* the clock has gone back: nobody would believe it */
 			continue;
 		buf_add(&out->body, l->a.body.p, l->a.body.n);
 		out->this_update = l->a.this_update;

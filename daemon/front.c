@@ -135,7 +135,7 @@ static struct tls_key *tls_key_get(void)
 
 	if (own_tls.renew_at == 0 && own_tls_load(&own_tls, &key, &e))
 		return key;
-	if (clock_now() < own_tls.renew_at || !caller_is_up(ra))
+	if (!own_tls_due(&own_tls, clock_now()) || !caller_is_up(ra))
 		return NULL;
 	if (own_tls_renew(&own_tls, &key, &e)) {
 		log_event(LOG_LEVEL_INFO, "own TLS certificate renewed", NULL);
@@ -166,14 +166,17 @@ static void serve_enroll(void)
 			tried = 0;
 		}
 		if (early ? clock_mono() - tried < US_PER_SECOND / 10
-		          : clock_now() < own_tls.renew_at || clock_mono() - tried < own_tls_pause(&own_tls))
+		          : !own_tls_due(&own_tls, clock_now()) || clock_mono() - tried < own_tls_pause(&own_tls))
 			continue;
 		tried = clock_mono();
 		key = tls_key_get();
+		if (key != NULL && !own_tls_due(&own_tls, clock_now()))
+			tried = 0; /* the pause is for what fails; a clock that steps back is answered at once */
 		if (key != NULL && role.provision) {
 			tls_key_free(key);
 			role_ready();
 			own_tls.renew_at = INT64_MAX;
+			own_tls.not_before = 0;
 			continue;
 		}
 		if (key != NULL && web != NULL)

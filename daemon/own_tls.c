@@ -21,6 +21,11 @@ static char *file_path(const struct own_tls *t)
 	return mem_printf("%s/tls/enroll.pem", t->dir);
 }
 
+bool own_tls_due(const struct own_tls *t, int64_t now)
+{
+	return now >= t->renew_at || now < t->not_before;
+}
+
 int64_t own_tls_pause(const struct own_tls *t)
 {
 	return t->life / 20 < US_PER_MINUTE ? t->life / 20 : US_PER_MINUTE;
@@ -34,6 +39,7 @@ static bool accept_pair(struct own_tls *t, EVP_PKEY **key, const struct span *ch
 	if (!cert_parse(&leaf, chain[0].p, chain[0].n, e))
 		return false;
 	t->life = leaf.not_after - leaf.not_before;
+	t->not_before = leaf.not_before;
 	t->renew_at = leaf.not_before + t->life / 3 * 2;
 	return tls_key_new(out, TAKE(*key), chain, n, e);
 }

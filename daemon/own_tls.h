@@ -12,9 +12,11 @@
 struct own_tls {
 	const char *dir;
 	struct caller *ra;
-	int64_t renew_at; /* UTC us; 0: nothing is there yet */
+	int64_t not_before, renew_at; /* UTC us; 0: nothing is there yet */
 	int64_t life;     /* us, of the one that is there */
 };
+/* At two thirds of its life, and when the clock has gone back to before it. */
+bool own_tls_due(const struct own_tls *t, int64_t now);
 /* Between two attempts: a minute, less for a certificate that lives for minutes. */
 int64_t own_tls_pause(const struct own_tls *t);
 

@@ -115,5 +115,7 @@ MUST_USE bool softhsm_module(char *out, size_t size, struct err *e);
 /* Puts token.object back from its copy when a kill inside C_Login left it short. Under the init lock. */
 MUST_USE bool softhsm_mend(const char *dir, struct err *e);
 MUST_USE bool softhsm_copy(const char *dir, struct err *e);
+/* SoftHSM writes a new object without fsync: makes its files and their folder durable. */
+MUST_USE bool softhsm_sync(const char *dir, struct err *e);
 
 #endif

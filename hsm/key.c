@@ -339,7 +339,8 @@ bool hsm_key_generate(struct hsm *h, enum hsm_alg alg, const char *label, uint8_
 		return false;
 	good = make(h, s, t, label, id, e);
 	session_give(h, s, good);
-	return good;
+	/* A certificate is about to name it: then it must outlive a power loss. */
+	return good && (!h->embedded || softhsm_sync(h->dir, e));
 }
 
 bool hsm_key_destroy(struct hsm *h, struct span id, struct err *e)

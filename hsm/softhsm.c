@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +127,34 @@ bool softhsm_copy(const char *dir, struct err *e)
 
 	return token_file(dir, path, sizeof path, NULL, e) && file_read(&text, path, TOKEN_FILE_MAX, e) &&
 	       file_write_atomic(copy, text.p, text.n, 0600, e);
+}
+
+static bool sync_one(const char *folder, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = mem_printf("%s/%s", folder, name);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return (fd >= 0 && fsync(fd) == 0) || err_sys(e, ERR_IO, "%s", path);
+}
+
+bool softhsm_sync(const char *dir, struct err *e)
+{
+	char path[PATH_MAX + 64];
+	struct dirent *entry;
+	bool good = true;
+	DIR *d;
+
+	if (!token_file(dir, path, sizeof path, NULL, e))
+		return false;
+	*strrchr(path, '/') = 0;
+	d = opendir(path);
+	if (d == NULL)
+		return err_sys(e, ERR_IO, "%s", path);
+	while (good && (entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.')
+			good = sync_one(path, entry->d_name, e);
+	closedir(d);
+	return good && sync_one(path, ".", e);
 }
 
 /* SoftHSM gives a new token another slot: the one that is there with a token in it. */

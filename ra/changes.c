@@ -96,15 +96,11 @@ void changes_clock(struct ra *ra)
 void changes_disk(struct ra *ra, int percent)
 {
 	struct audit_event ev = event(ra, "audit.space", percent >= DISK_ALARM ? "failed" : "success");
-	int level = percent >= DISK_FULL ? 2 : percent >= DISK_ALARM ? 1 : 0;
 	char used[24];
 
-	if (level == ra->disk_level)
-		return;
-	ra->disk_level = level;
 	snprintf(used, sizeof used, "%d", percent);
 	audit_detail(&ev, "percent_used", used);
-	audit_detail(&ev, "issuance", level == 2 ? "stopped" : "goes on");
+	audit_detail(&ev, "issuance", percent >= DISK_FULL ? "stopped" : "goes on");
 	audit(ra, &ev);
 }
 

@@ -126,6 +126,9 @@ static void fail(struct ra *ra, const char *why)
 		audit_crl(ra, "failed", why);
 	ra->crl_retry_at = ra->mono + (pause < US_PER_MINUTE ? pause : US_PER_MINUTE);
 	crl_abort(ra, why);
+	/* What made it due has not gone away: again, after the pause. */
+	if (gen_by_ref(ra, ra->crl.ref) != NULL)
+		crl_request(ra, gen_by_ref(ra, ra->crl.ref), "ra");
 }
 
 static void start(struct ra *ra, size_t i)
@@ -390,10 +393,7 @@ void crl_answered(struct ra *ra, struct work *w, bool good, struct span body, co
 	if (!ra->crl.active || ra->crl.collecting)
 		return;
 	if (!good) {
-		struct generation *g = gen_by_ref(ra, ra->crl.ref);
-
 		fail(ra, why->text);
-		crl_request(ra, g, "ra"); /* again, after a pause */
 		return;
 	}
 	if (w->type == CA_CRL_END) {

@@ -331,6 +331,13 @@ void enroll_request(struct ra *ra, const struct in *in)
 	struct err e = { 0 };
 	bool good;
 
+	/* AUD-12: what could not be recorded is not begun. A record of every refusal would fill the last of the disk. */
+	if (!writing_allowed(ra, &e)) {
+		metrics_add(ra->metrics, "caduceus_rejected_total", "reason=\"store\"", 1);
+		answer_error(ra, in->port, in->f.id, &e);
+		free(s);
+		return;
+	}
 	good = ra_enroll_get(in->f.body, &s->q, &e) && store_savepoint(ra->c.store, &e);
 	if (good && !enroll(ra, in, s, &e)) {
 		store_rollback_to(ra->c.store);
@@ -353,7 +360,7 @@ void refused_notice(struct ra *ra, const struct in *in)
 	AUTO_FREE struct ra_refused *r = mem_new(sizeof *r);
 	struct err e;
 
-	if (!ra_refused_get(in->f.body, r, &e))
+	if (!writing_allowed(ra, &e) || !ra_refused_get(in->f.body, r, &e))
 		return;
 	err_set(&e, r->kind, "%s", r->text);
 	audit_refusal(ra, r->what, r->user, "none", &r->source, "", &e);
@@ -432,7 +439,7 @@ void tls_request(struct ra *ra, const struct in *in)
 	struct err e = { 0 };
 
 	if (!own_certificate(ra, in, s, &e)) {
-		if (e.kind != ERR_BUSY)
+		if (e.kind != ERR_BUSY && e.kind != ERR_STORE)
 			audit_refusal(ra, "tls.renew", "front", "system", NULL, "", &e);
 		answer_error(ra, in->port, in->f.id, &e);
 	}

@@ -35,6 +35,25 @@ static bool crls_fresh(struct ra *ra, char detail[128])
 	return true;
 }
 
+/* Those that issue: the newest of each name. */
+static bool authorities_valid(struct ra *ra, char detail[128])
+{
+	char when[32];
+
+	for (size_t i = 0; i < ra->gen_n; i++) {
+		const struct generation *g = &ra->gens[i];
+		bool early = ra->now < g->not_before;
+
+		if (gen_newest(ra, g->name) != g || (!early && ra->now <= g->not_after))
+			continue;
+		clock_rfc3339_s(early ? g->not_before : g->not_after, when, sizeof when);
+		snprintf(detail, 128, early ? "%s is valid from %s: is the clock right?" : "%s has expired on %s", g->name, when);
+		return false;
+	}
+	snprintf(detail, 128, "ok");
+	return true;
+}
+
 void health_fill(struct ra *ra, struct ra_health *h)
 {
 	bool fresh = ra->ca_state_at != 0 && ra->mono - ra->ca_state_at < 6 * US_PER_SECOND;
@@ -52,6 +71,8 @@ void health_fill(struct ra *ra, struct ra_health *h)
 	check(h, "disk", disk_allows(ra, &e), e.kind == ERR_NONE ? "ok" : e.text);
 	bool good = crls_fresh(ra, detail);
 	check(h, "crl", good, detail);
+	good = authorities_valid(ra, detail);
+	check(h, "authorities", good, detail);
 	/* 2026: before this program was written, so the clock is not set. */
 	check(h, "clock", ra->now > INT64_C(1767225600) * US_PER_SECOND, ra->now > INT64_C(1767225600) * US_PER_SECOND ? "ok" : "the clock is not set");
 }

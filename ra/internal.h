@@ -131,6 +131,7 @@ struct ra {
 	struct ra_config c;
 	const struct config *config;
 	int64_t now, mono;         /* of this turn */
+	int64_t clock_offset;      /* now - mono of the last turn; 0 before the first */
 	char organization[65];
 
 	struct generation gens[RA_GEN_MAX];
@@ -176,7 +177,8 @@ struct ra {
 	struct loading loading;
 	int64_t renewed_at, responder_retry_at;
 	struct limiter *limiter;
-	bool audit_ok, store_ok;
+	bool audit_ok, store_ok;   /* store_ok: false from a commit that failed until a write has succeeded again */
+	int64_t probe_at;          /* mono us: when that is tried next */
 	char last_failure[256];
 	struct metrics *metrics;
 	struct buf told[RA_PORT_COUNT];       /* the others' lines */
@@ -299,6 +301,7 @@ void metrics_told(struct ra *ra, enum ra_port from, struct span lines);
 /* AUD-12: how full the disk is, every few seconds; ERR_STORE above 95 %. */
 void disk_look(struct ra *ra);
 MUST_USE bool disk_allows(const struct ra *ra, struct err *e);
+MUST_USE bool writing_allowed(const struct ra *ra, struct err *e); /* disk and database */
 void health_fill(struct ra *ra, struct ra_health *h);
 /* A line a role, and one over all: "full", or what is missing. */
 bool sandbox_is_full(const struct ra *ra);

@@ -101,8 +101,13 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 		e->retry_after = 1;
 		return false;
 	}
+	if (ra->now < g->not_before) {
+		err_set(e, ERR_BUSY, "the service's clock stands before its authority was made; nothing is issued until it is right");
+		e->retry_after = 60;
+		return false;
+	}
 	digest_sha256(spki, o->csr->spki.p, o->csr->spki.n);
-	if (!disk_allows(ra, e) || !check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e) ||
+	if (!writing_allowed(ra, e) || !check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e) ||
 	    !intent_make(ra, g->ref, o->subject, o->origin == LEAF_TLS ? "tls" : o->origin == LEAF_OFFICER ? "officer" : "enroll",
 	                 &i->serial, e))
 		return false;

@@ -22,6 +22,7 @@ void metrics_told(struct ra *ra, enum ra_port from, struct span lines)
 void disk_look(struct ra *ra)
 {
 	struct statvfs s;
+	int used, level, was;
 
 	if (ra->disk_at != 0 && ra->mono - ra->disk_at < 5 * US_PER_SECOND)
 		return;
@@ -29,18 +30,33 @@ void disk_look(struct ra *ra)
 	if (statvfs(ra->c.dir, &s) != 0 || s.f_blocks == 0)
 		return;
 	ra->disk_free = (double)s.f_bavail / (double)s.f_blocks;
-	changes_disk(ra, (int)((1 - ra->disk_free) * 100));
-	if ((1 - ra->disk_free) * 100 < DISK_ALARM || (ra->disk_said != 0 && ra->mono - ra->disk_said < US_PER_HOUR))
+	used = (int)((1 - ra->disk_free) * 100);
+	level = used >= DISK_FULL ? 2 : used >= DISK_ALARM ? 1 : 0;
+	was = ra->disk_level;
+	ra->disk_level = level;
+	if (level != was && ra->store_ok)
+		changes_disk(ra, used);
+	if (level < was)
+		log_event(LOG_LEVEL_WARN, level == 0 ? "the disk has room again" : "the disk has a little room again: certificates are issued", "dir",
+		          ra->c.dir, "percent_used", LOG_NUM(used), NULL);
+	if (level == 0 || (level <= was && ra->mono - ra->disk_said < US_PER_HOUR))
 		return;
 	ra->disk_said = ra->mono;
-	log_event(LOG_LEVEL_WARN, "ALARM: the disk fills; at 95 % nothing is issued any more", "dir", ra->c.dir, "percent_used",
-	          LOG_NUM((int)((1 - ra->disk_free) * 100)), NULL);
+	log_event(level == 2 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
+	          level == 2 ? "ALARM: the disk is full to 95 %: nothing is issued until there is room"
+	                     : "ALARM: the disk fills; at 95 % nothing is issued any more",
+	          "dir", ra->c.dir, "percent_used", LOG_NUM(used), NULL);
 }
 
 bool disk_allows(const struct ra *ra, struct err *e)
 {
-	return ra->disk_at == 0 || (1 - ra->disk_free) * 100 < DISK_FULL ||
+	return ra->disk_level < 2 ||
 	       err_set(e, ERR_STORE, "the disk is more than %d %% full: nothing is issued until there is room", DISK_FULL);
+}
+
+bool writing_allowed(const struct ra *ra, struct err *e)
+{
+	return disk_allows(ra, e) && (ra->store_ok || err_set(e, ERR_STORE, "the database can't be written now"));
 }
 
 static void gauge(struct buf *b, const char *name, const char *labels, long long value)

@@ -129,6 +129,8 @@ void officer_request(struct ra *ra, const struct in *in)
 	c.args = c.q.arguments;
 	if (good && (v = verb_find(c.q.verb)) == NULL)
 		good = err_set(&e, ERR_NOT_FOUND, "there is no verb '%.31s'", c.q.verb);
+	if (good && !v->reads && !ra->store_ok)
+		good = err_set(&e, ERR_STORE, "the database can't be written now");
 	good = good && store_savepoint(ra->c.store, &e);
 	if (good && !run(&c, v, &e)) {
 		store_rollback_to(ra->c.store);
@@ -138,7 +140,7 @@ void officer_request(struct ra *ra, const struct in *in)
 	}
 	if (good)
 		return;
-	if (v != NULL && (!v->reads || e.kind == ERR_DENIED))
+	if (v != NULL && ra->store_ok && (!v->reads || e.kind == ERR_DENIED))
 		audit_refused(&c, &e);
 	answer_error(ra, RA_PORT_OFFICER, in->f.id, &e);
 }

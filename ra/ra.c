@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CLOCK_STEP (10 * US_PER_SECOND)
+
 /* --- Tables */
 
 struct generation *gen_by_ref(struct ra *ra, int64_t ref)
@@ -171,11 +173,13 @@ void answer(struct ra *ra, enum ra_port port, uint64_t client, uint16_t type, st
 void answer_error(struct ra *ra, enum ra_port port, uint64_t client, const struct err *e)
 {
 	AUTO_BUF body = { 0 };
-	struct err shown = *e;
+	struct err shown = *e, why;
 
 	/* Internals stay in the log (EST-27). */
 	if (e->kind == ERR_INTERNAL || e->kind == ERR_STORE || e->kind == ERR_LINT || e->kind == ERR_IO) {
-		log_event(LOG_LEVEL_ERROR, "request failed", "kind", err_kind_name(e->kind), "why", e->text, NULL);
+		/* A full disk is said once (fail_turn, disk_look), not by every request that meets it. */
+		if (writing_allowed(ra, &why) || (e->kind != ERR_STORE && e->kind != ERR_IO))
+			log_event(LOG_LEVEL_ERROR, "request failed", "kind", err_kind_name(e->kind), "why", e->text, NULL);
 		err_set(&shown, e->kind, e->kind == ERR_STORE || e->kind == ERR_IO ? "the database can't be written now"
 		                                                                   : "internal error; the log says more");
 		shown.retry_after = 5;
@@ -412,12 +416,14 @@ static void refuse_out(struct ra *ra, const struct err *e)
 }
 
 /* The commit failed: nothing of this turn has happened. Everyone who waits is told; what ca still answers is dropped,
- * and its intents are closed at the next start. */
+ * and its intents are closed when writing succeeds again. The log hears of it once (AUD-12). */
 static void fail_turn(struct ra *ra, const char *why)
 {
+	int64_t crl = ra->crl.active && !ra->crl.waited ? ra->crl.ref : 0;
 	struct err e;
 
-	log_event(LOG_LEVEL_ERROR, "ALARM: the database or the audit can't be written; nothing is issued", "why", why, NULL);
+	if (ra->store_ok)
+		log_event(LOG_LEVEL_ERROR, "ALARM: the database or the audit can't be written; nothing is issued", "why", why, NULL);
 	ra->store_ok = false;
 	store_rollback(ra->c.store);
 	err_set(&e, ERR_STORE, "%s", why);
@@ -436,6 +442,8 @@ static void fail_turn(struct ra *ra, const char *why)
 	crl_abort(ra, why);
 	(void)!gens_load(ra, &e);
 	(void)!profiles_load(ra, &e);
+	if (crl != 0 && gen_by_ref(ra, crl) != NULL)
+		crl_request(ra, gen_by_ref(ra, crl), "ra"); /* what made it due has not gone away */
 	ra->setup_phase = SETUP_NONE;
 	ra->provisioning = false;
 	if (ra->up[RA_PORT_CA])
@@ -462,19 +470,42 @@ static void flush(struct ra *ra)
 	drop_out(ra);
 }
 
+/* The wall clock against the one that only runs: a step is said, and stands in the audit, whose times it bends. */
+static void look_at_clock(struct ra *ra)
+{
+	int64_t offset = ra->now - ra->mono, by = offset - ra->clock_offset;
+	struct audit_event ev = { .event = "clock.step", .outcome = "success", .actor = "ra", .auth = "system", .object_type = "instance" };
+	char seconds[24];
+
+	if (ra->clock_offset != 0 && (by > CLOCK_STEP || by < -CLOCK_STEP)) {
+		snprintf(seconds, sizeof seconds, "%lld", (long long)(by / US_PER_SECOND));
+		log_event(LOG_LEVEL_WARN, "ALARM: the clock was stepped", "seconds", seconds, NULL);
+		ev.object = store_instance(ra->c.store);
+		audit_detail(&ev, "seconds", seconds);
+		audit(ra, &ev);
+	}
+	ra->clock_offset = offset;
+}
+
 static void by_the_clock(struct ra *ra)
 {
 	struct err e;
+
+	if (ra->store_ok)
+		look_at_clock(ra);
 
 	if (ra->setup_phase == SETUP_DONE) {
 		if (ra->c.provision)
 			provision_continue(ra);
 		disk_look(ra);
-		changes_clock(ra);
-		renew_due(ra);
 	}
 	setup_retry(ra);
-	crl_continue(ra);
+	if (ra->store_ok) {
+		changes_clock(ra);
+		if (ra->setup_phase == SETUP_DONE)
+			renew_due(ra);
+		crl_continue(ra);
+	}
 	waiters_continue(ra);
 	if (ra->up[RA_PORT_CA] && ra->mono - ra->ca_asked_at > 2 * US_PER_SECOND) {
 		struct work *w = work_new(ra, WORK_STATE, CA_STATE, ra->mono + 5 * US_PER_SECOND, &e);
@@ -496,6 +527,29 @@ static void by_the_clock(struct ra *ra)
 	}
 }
 
+static bool close_old_intents(struct ra *ra, struct err *e);
+
+/* While the database can't be written nothing begins, so that every intent is of a request that was refused. A small
+ * write, once a second, finds out when it can. */
+static void try_writing(struct ra *ra)
+{
+	char text[24];
+	struct err e;
+
+	if (ra->store_ok || ra->mono < ra->probe_at)
+		return;
+	ra->probe_at = ra->mono + US_PER_SECOND;
+	snprintf(text, sizeof text, "%lld", (long long)ra->now);
+	if (store_begin(ra->c.store, &e) && store_meta_put(ra->c.store, "written", (struct span){ (uint8_t *)text, strlen(text) }, &e) &&
+	    close_old_intents(ra, &e) && ra->audit_ok && store_commit(ra->c.store, &e)) {
+		ra->store_ok = true;
+		log_event(LOG_LEVEL_WARN, "the database can be written again", NULL);
+		return;
+	}
+	store_rollback(ra->c.store);
+	ra->audit_ok = true;
+}
+
 int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 {
 	size_t taken = ra->in_n;
@@ -505,6 +559,7 @@ int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 	ra->now = now;
 	ra->mono = mono;
 	ra->audit_ok = true;
+	try_writing(ra);
 	good = store_begin(ra->c.store, &e);
 	for (size_t i = 0; good && i < taken; i++)
 		dispatch(ra, &ra->in[i]);
@@ -513,9 +568,7 @@ int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 	if (good && !ra->audit_ok)
 		good = err_set(&e, ERR_STORE, "%s", ra->last_failure);
 	good = good && store_commit(ra->c.store, &e);
-	if (good)
-		ra->store_ok = true;
-	else
+	if (!good)
 		fail_turn(ra, e.text);
 	for (size_t i = 0; i < taken; i++) {
 		mem_wipe(ra->in[i].body.p, ra->in[i].body.n); /* passwords pass here */
@@ -643,6 +696,20 @@ static bool close_old_intents(struct ra *ra, struct err *e)
 	return true;
 }
 
+/* A compromised key is in a CRL at once: a crash between the revocation and its CRL changes nothing about that. */
+static bool crls_behind(struct ra *ra, struct err *e)
+{
+	for (size_t i = 0; i < ra->gen_n; i++) {
+		bool behind;
+
+		if (!store_crl_behind(ra->c.store, ra->gens[i].ref, ra->gens[i].crl_this, &behind, e))
+			return false;
+		if (behind)
+			crl_request(ra, &ra->gens[i], "ra");
+	}
+	return true;
+}
+
 static bool begin(struct ra *ra, struct err *e)
 {
 	struct audit_event ev = { .event = "service.start", .outcome = "success", .actor = "ra", .auth = "system", .object_type = "instance" };
@@ -657,7 +724,7 @@ static bool begin(struct ra *ra, struct err *e)
 	}
 	audit(ra, &ev);
 	changes_start(ra, ra->c.config_digest);
-	if (!restore_begin(ra, e)) {
+	if (!crls_behind(ra, e) || !restore_begin(ra, e)) {
 		store_rollback(ra->c.store);
 		return false;
 	}

@@ -383,6 +383,21 @@ void provision_continue(struct ra *ra)
 
 /* --- By the clock: responders at two thirds of their life, CRLs by their interval */
 
+/* Made while the clock was ahead, nobody believes it until then; the one that replaces it has the higher number and the
+ * earlier time, which is said. */
+static bool crl_is_of_the_future(const struct ra *ra, const struct generation *g)
+{
+	char when[32];
+
+	if (ra->now >= g->crl_this - US_PER_MINUTE)
+		return false;
+	clock_rfc3339_s(g->crl_this, when, sizeof when);
+	if ((ra->crl_due >> gen_index(ra, g) & 1) == 0 && !ra->crl.active)
+		log_event(LOG_LEVEL_WARN, "ALARM: a CRL carries a time that has not come: it is made anew; is the clock right?", "authority", g->name,
+		          "this_update", when, NULL);
+	return true;
+}
+
 void renew_due(struct ra *ra)
 {
 	if (ra->mono - ra->renewed_at < US_PER_SECOND && ra->renewed_at != 0 && !ra->c.provision)
@@ -391,15 +406,19 @@ void renew_due(struct ra *ra)
 	for (size_t i = 0; i < ra->gen_n; i++) {
 		struct generation *g = &ra->gens[i];
 		bool root = g->parent == 0;
+
+		/* Before the authority was made: the clock is wrong, and what would be made now no use. */
+		if (ra->now < g->not_before)
+			continue;
 		int64_t interval = root ? 180 * US_PER_DAY : ra->config->crl_interval;
 
 		if (!root && !ra->provisioning && ra->mono >= ra->responder_retry_at && ra->now < g->not_after &&
-		    (!g->has_responder ||
+		    (!g->has_responder || ra->now < g->responder_not_before ||
 		     ra->now > g->responder_not_before + (g->responder_not_after - g->responder_not_before) / 3 * 2)) {
 			create_responder(ra, g);
 			return;
 		}
-		if (g->crl_this == 0 || ra->now > g->crl_this + interval || ra->now < g->crl_this - US_PER_HOUR)
+		if (g->crl_this == 0 || ra->now > g->crl_this + interval || crl_is_of_the_future(ra, g))
 			crl_request(ra, g, "ra");
 	}
 }

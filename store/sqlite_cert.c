@@ -103,6 +103,17 @@ bool store_crl_published(struct store *s, int64_t ref, int64_t this_update, int6
 	               ref);
 }
 
+bool store_crl_behind(struct store *s, int64_t ref, int64_t since, bool *behind, struct err *e)
+{
+	AUTO_QUERY *q = query(s, e, "SELECT EXISTS (SELECT 1 FROM status WHERE ref = ? AND state = 1 AND reason IN (1, 2) AND revoked_at >= ?)",
+	                      "ii", ref, since);
+
+	if (q == NULL || step(s, q, e) != 1)
+		return false;
+	*behind = sqlite3_column_int(q, 0) != 0;
+	return true;
+}
+
 /* --- Profiles */
 
 bool store_profile_put(struct store *s, const struct profile_row *r, struct span canonical, struct err *e)

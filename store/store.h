@@ -112,6 +112,8 @@ MUST_USE bool store_responder_set(struct store *s, int64_t ref, struct span key_
 MUST_USE bool store_responder_cert(struct store *s, int64_t ref, struct buf *out, struct err *e);
 /* Takes the next CRL number in the database before it is signed (CRL-02). */
 MUST_USE bool store_crl_number_take(struct store *s, int64_t ref, uint64_t *number, struct err *e);
+/* Was a key revoked as compromised (or its CA) since then? */
+MUST_USE bool store_crl_behind(struct store *s, int64_t ref, int64_t since, bool *behind, struct err *e);
 MUST_USE bool store_crl_published(struct store *s, int64_t ref, int64_t this_update, int64_t next_update, struct err *e);
 
 /* Profile versions. `active` marks the one in force under its name. */
