@@ -215,7 +215,7 @@ static void clear(struct cert *c)
 	c->is_ca = c->has_san = c->has_eku = false;
 	c->path_len = -1;
 	c->key_usage = 0;
-	c->ski = c->aki = (struct span){ NULL, 0 };
+	c->ski = c->aki = c->constraints = (struct span){ NULL, 0 };
 	c->san.n = c->eku_n = 0;
 }
 
