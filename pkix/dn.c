@@ -137,9 +137,14 @@ static bool read_string(char out[DN_VALUE_MAX], int tag, struct span s)
 	size_t n = 0;
 
 	switch (tag) {
-	case DER_UTF8:
 	case DER_PRINTABLE:
 	case DER_IA5:
+		/* Octets above are Latin-1 to some readers, UTF-8 to others: two names. */
+		for (size_t i = 0; i < s.n; i++)
+			if (s.p[i] >= 0x80)
+				return false;
+		/* fall through */
+	case DER_UTF8:
 		if (s.n >= DN_VALUE_MAX || !text_is_clean_utf8((const char *)s.p, s.n))
 			return false;
 		memcpy(out, s.p, s.n);
