@@ -128,7 +128,7 @@ static bool take_known(struct cert *c, struct span oid, struct der value, struct
 		return take_constraints(c, value) || malformed(e, "basicConstraints");
 	case 30:
 		c->constraints = der_rest(&value);
-		return true;
+		return c->constraints.n != 0 || malformed(e, "nameConstraints"); /* empty means absent to who reads */
 	case 35:
 		return take_aki(c, value) || malformed(e, "authorityKeyIdentifier");
 	case 37:
