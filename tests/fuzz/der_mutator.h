@@ -78,7 +78,7 @@ static void changed(struct buf *out, const uint8_t *data, const struct node *k, 
 	size_t inside = k->at + k->n - k->content, what = draw(r, (unsigned)(sizeof odd / sizeof odd[0]));
 	uint8_t *room;
 
-	switch (draw(r, 9)) {
+	switch ((data[k->at] & 0x20) != 0 ? draw(r, 8) : draw(r, 16)) {
 	case 0: /* dropped */
 		return;
 	case 1: /* doubled */
@@ -134,6 +134,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	if (node_n == 0 || draw(&r, 10) == 0)
 		return LLVMFuzzerMutate(data, size, max);
 	at = (int)draw(&r, (unsigned)node_n);
+	/* Values more often than what holds them. */
+	for (int i = 0; i < 3 && (data[nodes[at].at] & 0x20) != 0; i++)
+		at = (int)draw(&r, (unsigned)node_n);
 	changed(&now, data, &nodes[at], &r);
 	for (; nodes[at].parent >= 0; at = nodes[at].parent) {
 		const struct node *up = &nodes[nodes[at].parent];

@@ -205,6 +205,9 @@ keep("ca_role", "state", step(0) + step(11) + step(12) + step(128) + step(128 + 
 keep("ca_role", "issue", step(CA["ISSUE"], issue(b"P" * 32, csr)))
 keep("ca_role", "ocsp", b"".join(step(p + CA["OCSP"], gen("devices") + struct.pack(">qqq", NOW, NOW, NOW + DAY // 3) + span(b"") + b"\0\1" +
                                       span(single) + b"\0" + struct.pack(">q", 0) + b"\0") for p in (0, 128)))
+keep("ca_role", "create-no-oid", step(CA["AUTHORITY_CREATE"], gen("more") + gen("root") + text("ecdsa-p256") + span(b"\x41" + b"\3" * 15) +
+                                      b"\1\1" + text("more") + struct.pack(">qqI", NOW, NOW + 300 * DAY, 0) + struct.pack(">I", 1) +
+                                      text("1.3.x") + span(b"")))
 keep("ca_role", "create", step(CA["AUTHORITY_CREATE"], gen("more") + gen("root") + text("ecdsa-p256") + span(b"\x41" + b"\3" * 15) + b"\1\1" +
                                text("more") + struct.pack(">qqI", NOW, NOW + 300 * DAY, 0) + struct.pack(">I", 1) +
                                text("1.3.6.1.5.5.7.3.2") + span(b"")))
