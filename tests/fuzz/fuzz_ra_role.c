@@ -191,7 +191,7 @@ static void begin(void)
 		snprintf(command, sizeof command, "rm -f %s/t.db* %s/crl/* %s/trust/* %s/backup/*", box_dir, box_dir, box_dir, box_dir);
 		must(system(command) == 0);
 		ca_close(box_ca);
-		fake_n = 0;
+		fake_clear();
 		must(ca_open(&box_ca, &(struct ca_config){ .dir = box_dir, .provision = true, .hsm = &fake_token, .workers = 1,
 		                                          .reply = box_reply, .now = box_now }, &e));
 	} else {
