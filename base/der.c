@@ -336,6 +336,45 @@ bool der_put_oid(struct buf *b, const char *dotted)
 	}
 }
 
+bool der_is_oid(struct span c)
+{
+	for (size_t i = 0; i < c.n; i++)
+		if (c.p[i] == 0x80 && (i == 0 || (c.p[i - 1] & 0x80) == 0))
+			return false;
+	return c.n != 0 && (c.p[c.n - 1] & 0x80) == 0;
+}
+
+static bool is_shortest_integer(struct span c)
+{
+	return c.n == 1 || (c.n > 1 && !(c.p[0] == 0 && (c.p[1] & 0x80) == 0) && !(c.p[0] == 0xff && (c.p[1] & 0x80) != 0));
+}
+
+bool der_is_value(int tag, struct span c)
+{
+	switch (tag) {
+	case DER_BOOLEAN:
+		return c.n == 1;
+	case DER_INTEGER:
+	case DER_ENUMERATED:
+		return is_shortest_integer(c);
+	case DER_BITS:
+		return c.n != 0 && c.p[0] < (c.n == 1 ? 1 : 8);
+	case DER_NULL:
+		return c.n == 0;
+	case DER_OID:
+		return der_is_oid(c);
+	case DER_BMP:
+		return c.n % 2 == 0;
+	case DER_UNIVERSAL:
+		return c.n % 4 == 0;
+	case DER_SEQUENCE:
+	case DER_SET:
+		return true;
+	default: /* the rest of the universal types is not constructed in DER */
+		return tag > 0 && ((tag & 0xc0) != 0 || (tag & 0x20) == 0);
+	}
+}
+
 bool der_oid_text(struct span c, char *out, size_t size)
 {
 	size_t used = 0;

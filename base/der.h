@@ -19,11 +19,13 @@ enum {
 	DER_OID = 0x06,
 	DER_ENUMERATED = 0x0a,
 	DER_UTF8 = 0x0c,
+	DER_NUMERIC = 0x12,
 	DER_PRINTABLE = 0x13,
 	DER_T61 = 0x14,
 	DER_IA5 = 0x16,
 	DER_UTCTIME = 0x17,
 	DER_GENTIME = 0x18,
+	DER_VISIBLE = 0x1a,
 	DER_UNIVERSAL = 0x1c,
 	DER_BMP = 0x1e,
 	DER_SEQUENCE = 0x30,
@@ -49,6 +51,11 @@ static inline struct der der_of_span(struct span s)
 static inline bool der_empty(const struct der *d)
 {
 	return d->bad || d->p == d->end;
+}
+/* What is not read yet. */
+static inline struct span der_rest(const struct der *d)
+{
+	return d->bad ? (struct span){ NULL, 0 } : (struct span){ d->p, (size_t)(d->end - d->p) };
 }
 /* The next tag, or -1 at the end or after a failure. Consumes nothing. */
 int der_peek(const struct der *d);
@@ -88,6 +95,11 @@ void der_put_time(struct buf *b, int64_t us);
 void der_put_gentime(struct buf *b, int64_t us);
 /* "1.2.840.10045.2.1" -> OBJECT IDENTIFIER. False when the text is no OID of at most 63 content octets. */
 bool der_put_oid(struct buf *b, const char *dotted);
+/* An element that is read over, for who must not be the only one to take it: universal types in the form that X.690, 8
+ * gives them, sequences and sets unopened, other classes anyhow. */
+bool der_is_value(int tag, struct span content);
+/* Content octets of an OID: every arc ends, and none begins with padding (X.690, 8.19). */
+bool der_is_oid(struct span content);
 /* Content octets of an OID as dotted text; false when malformed or longer than out. */
 bool der_oid_text(struct span content, char *out, size_t size);
 

@@ -5,6 +5,7 @@
 #include "ca/internal.h"
 
 #include "base/clock.h"
+#include "base/der.h"
 #include "base/record.h"
 #include "base/text.h"
 #include "pkix/oid.h"
@@ -110,6 +111,12 @@ static bool check_create(const struct ca *ca, const struct ca_create *c, struct 
 	/* X509-35: BR 6.1.5 has 2,048 for leaves; what signs for years has more. */
 	if (strcmp(c->alg, "rsa-2048") == 0)
 		return err_set(e, ERR_POLICY, "an authority's RSA key has 3,072 bits at least: rsa-3072, or ecdsa-p256");
+	for (uint32_t i = 0; i < c->eku_n; i++) {
+		AUTO_BUF der = { 0 };
+
+		if (!der_put_oid(&der, c->eku[i]))
+			return err_set(e, ERR_BAD_REQUEST, "purpose '%.63s' of an authority is no OID", c->eku[i]);
+	}
 	if (!ca->c.provision)
 		return err_set(e, ERR_DENIED, "authorities are made while an instance is made, not in service");
 	if (!dn_check(&c->subject, e) || c->subject.n == 0 || c->not_after <= c->not_before || c->path_len < 0 || c->path_len > 4)
@@ -236,7 +243,7 @@ void act_state(struct ca *ca, struct buf *out)
 	s.issued = ca->issued;
 	s.ocsp = ca->answered;
 	s.crls = ca->crls;
-	s.issued_ever = ca->counter.value;
+	s.issued_ever = counter_value(&ca->counter);
 	s.profiles = (uint32_t)ca->profile_n;
 	s.authorities = (uint32_t)ca->authority_n;
 	metrics_put(ca->metrics, &counted);

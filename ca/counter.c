@@ -47,6 +47,16 @@ bool counter_next(struct counter *c, struct err *e)
 	return good;
 }
 
+uint64_t counter_value(struct counter *c)
+{
+	uint64_t value;
+
+	pthread_mutex_lock(&c->lock);
+	value = c->value;
+	pthread_mutex_unlock(&c->lock);
+	return value;
+}
+
 void counter_close(struct counter *c)
 {
 	if (c->value != c->reserved)

@@ -121,6 +121,7 @@ struct counter {
 };
 MUST_USE bool counter_open(struct counter *c, const char *dir, struct err *e);
 MUST_USE bool counter_next(struct counter *c, struct err *e);
+uint64_t counter_value(struct counter *c);
 void counter_close(struct counter *c); /* an orderly stop: the exact number again */
 
 /* --- The role */

@@ -4,6 +4,7 @@
 #include "ca/internal.h"
 
 #include "base/clock.h"
+#include "base/der.h"
 #include "pkix/oid.h"
 
 #include <string.h>
@@ -56,6 +57,21 @@ static bool check_purposes(const struct profile *p, struct err *e)
 	return true;
 }
 
+/* What the composer writes as it stands. */
+static bool check_policies(const struct profile *p, struct err *e)
+{
+	for (size_t i = 0; i < p->policy_n; i++) {
+		AUTO_BUF der = { 0 };
+
+		if (!der_put_oid(&der, p->policy[i]))
+			return err_set(e, ERR_POLICY, "profile %s: policy '%.64s' is no OID", p->name, p->policy[i]);
+	}
+	for (const char *s = p->cps; *s != 0; s++)
+		if (*s <= 0x20 || *s >= 0x7f)
+			return err_set(e, ERR_POLICY, "profile %s: cps is no URL", p->name);
+	return true;
+}
+
 bool limits_check(const struct profile *p, struct err *e)
 {
 	if (p->name[0] == 0 || p->authority[0] == 0 || p->doors == 0 ||
@@ -63,7 +79,7 @@ bool limits_check(const struct profile *p, struct err *e)
 		return err_set(e, ERR_POLICY, "profile '%s' has no name, authority or door that is known", p->name);
 	if (strcmp(p->authority, "root") == 0)
 		return err_set(e, ERR_POLICY, "profile %s: the root signs authorities only", p->name);
-	if (!check_purposes(p, e))
+	if (!check_purposes(p, e) || !check_policies(p, e))
 		return false;
 	if (p->validity <= 0 || p->validity > limits_validity(p))
 		return err_set(e, ERR_POLICY, "profile %s: validity must be at most %lld days for its purposes", p->name,

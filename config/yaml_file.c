@@ -145,13 +145,16 @@ static void add_mapping(struct reading *r, const yaml_node_t *map, const char *p
 	}
 }
 
+/* libyaml's work grows with the square of the depth; ours is two, a list in a section. */
+enum { DEPTH_MAX = 16 };
+
 /* Anchors and aliases make loops and bombs; nobody needs them here. */
 static bool plain_events(struct reading *r, const char *text, size_t n)
 {
 	yaml_parser_t p;
 	yaml_event_t ev;
 	bool end = false;
-	unsigned documents = 0;
+	unsigned documents = 0, depth = 0;
 
 	if (yaml_parser_initialize(&p) == 0)
 		abort();
@@ -170,10 +173,13 @@ static bool plain_events(struct reading *r, const char *text, size_t n)
 		anchored = ev.type == YAML_ALIAS_EVENT || (ev.type == YAML_SCALAR_EVENT && ev.data.scalar.anchor != NULL) ||
 		           (ev.type == YAML_SEQUENCE_START_EVENT && ev.data.sequence_start.anchor != NULL) ||
 		           (ev.type == YAML_MAPPING_START_EVENT && ev.data.mapping_start.anchor != NULL);
-		if (anchored || documents > 1) {
+		depth += ev.type == YAML_SEQUENCE_START_EVENT || ev.type == YAML_MAPPING_START_EVENT;
+		depth -= ev.type == YAML_SEQUENCE_END_EVENT || ev.type == YAML_MAPPING_END_EVENT;
+		if (anchored || documents > 1 || depth > DEPTH_MAX) {
 			yaml_file_mistake(r->mistakes, r->label, (unsigned)ev.start_mark.line + 1,
-			             anchored ? "anchors and aliases are not used here; write the value out"
-			                      : "a second document; one is enough");
+			             anchored        ? "anchors and aliases are not used here; write the value out"
+			             : documents > 1 ? "a second document; one is enough"
+			                             : "nested too deeply");
 			r->good = false;
 		}
 		yaml_event_delete(&ev);

@@ -23,15 +23,6 @@ static bool malformed(struct err *e, const char *where)
 	return err_set(e, ERR_BAD_REQUEST, "malformed OCSP request (%s)", where);
 }
 
-/* X.690, 8.19: every arc ends, and none begins with a padding octet. */
-static bool is_oid(struct span oid)
-{
-	for (size_t i = 0; i < oid.n; i++)
-		if (oid.p[i] == 0x80 && (i == 0 || (oid.p[i - 1] & 0x80) == 0))
-			return false;
-	return oid.n != 0 && (oid.p[oid.n - 1] & 0x80) == 0;
-}
-
 static bool parse_algorithm(struct cert_id *id, struct der *in)
 {
 	struct der alg = der_in(in, DER_SEQUENCE);
@@ -39,7 +30,7 @@ static bool parse_algorithm(struct cert_id *id, struct der *in)
 
 	if (!der_empty(&alg) && der_span(&alg, DER_NULL).n != 0)
 		return false;
-	if (!der_done(&alg) || !is_oid(oid))
+	if (!der_done(&alg) || !der_is_oid(oid))
 		return false;
 	for (int i = 0; i < CERT_ID_HASHES; i++) {
 		if (oid.n == hashes[i].n && memcmp(oid.p, hashes[i].oid, oid.n) == 0) {
@@ -89,7 +80,7 @@ static bool parse_extension(struct ocsp_request *out, struct der *list, bool in_
 	if (der_peek(&ext) == DER_BOOLEAN)
 		critical = der_bool(&ext);
 	octets = der_span(&ext, DER_OCTETS);
-	if (!der_done(&ext) || !is_oid(oid))
+	if (!der_done(&ext) || !der_is_oid(oid))
 		return false;
 	if (in_single || oid.n != sizeof oid_nonce || memcmp(oid.p, oid_nonce, oid.n) != 0)
 		return !critical;

@@ -43,15 +43,25 @@ static bool as_bad_cert(struct err *e)
 	return err_in(e, "the certificate");
 }
 
-static void take_key_id(struct span *out, struct der value, bool authority)
+static bool take_ski(struct cert *c, struct der value)
 {
-	if (!authority) {
-		*out = der_span(&value, DER_OCTETS);
-		return;
-	}
-	value = der_in(&value, DER_SEQUENCE);
-	if (der_peek(&value) == (DER_CONTEXT | 0))
-		*out = der_span(&value, DER_CONTEXT | 0);
+	c->ski = der_span(&value, DER_OCTETS);
+	return der_done(&value);
+}
+
+/* keyIdentifier [0], authorityCertIssuer [1] and authorityCertSerialNumber [2] (RFC 5280, 4.2.1.1); the last two are read
+ * over. */
+static bool take_aki(struct cert *c, struct der value)
+{
+	struct der in = der_in(&value, DER_SEQUENCE);
+
+	if (der_peek(&in) == (DER_CONTEXT | 0))
+		c->aki = der_span(&in, DER_CONTEXT | 0);
+	if (der_peek(&in) == (DER_CONTEXT_CONS | 1))
+		(void)der_in(&in, DER_CONTEXT_CONS | 1);
+	if (der_peek(&in) == (DER_CONTEXT | 2))
+		(void)der_span(&in, DER_CONTEXT | 2);
+	return der_done(&in) && der_done(&value);
 }
 
 static bool take_constraints(struct cert *c, struct der value)
@@ -87,6 +97,8 @@ static bool take_eku(struct cert *c, struct der value)
 	while (!der_empty(&in)) {
 		struct span oid = der_span(&in, DER_OID);
 
+		if (!der_is_oid(oid))
+			return false;
 		if (c->eku_n < CERT_EKU_MAX && der_oid_text(oid, c->eku[c->eku_n], sizeof c->eku[0]))
 			c->eku_n++;
 	}
@@ -107,8 +119,7 @@ static bool take_known(struct cert *c, struct span oid, struct der value, struct
 		return true;
 	switch (oid.p[2]) {
 	case 14:
-		take_key_id(&c->ski, value, false);
-		return true;
+		return take_ski(c, value) || malformed(e, "subjectKeyIdentifier");
 	case 15:
 		return take_usage(c, value) || malformed(e, "keyUsage");
 	case 17:
@@ -116,11 +127,10 @@ static bool take_known(struct cert *c, struct span oid, struct der value, struct
 	case 19:
 		return take_constraints(c, value) || malformed(e, "basicConstraints");
 	case 30:
-		c->constraints = (struct span){ value.p, (size_t)(value.end - value.p) };
-		return true;
+		c->constraints = der_rest(&value);
+		return c->constraints.n != 0 || malformed(e, "nameConstraints"); /* empty means absent to who reads */
 	case 35:
-		take_key_id(&c->aki, value, true);
-		return true;
+		return take_aki(c, value) || malformed(e, "authorityKeyIdentifier");
 	case 37:
 		return take_eku(c, value) || malformed(e, "extendedKeyUsage");
 	default:
@@ -137,7 +147,7 @@ static bool take_extension(struct cert *c, struct der *list, struct span seen[CE
 	if (der_peek(&ext) == DER_BOOLEAN)
 		(void)der_bool(&ext);
 	octets = der_span(&ext, DER_OCTETS);
-	if (!der_done(&ext))
+	if (!der_done(&ext) || !der_is_oid(oid))
 		return malformed(e, "an extension");
 	if (*n == CERT_EXT_MAX)
 		return malformed(e, "too many extensions");
@@ -156,8 +166,8 @@ static bool take_extensions(struct cert *c, struct der *tbs, struct err *e)
 
 	/* issuerUniqueID and subjectUniqueID: read over. */
 	for (int tag = DER_CONTEXT | 1; tag <= (DER_CONTEXT | 2); tag++)
-		if (der_peek(tbs) == tag)
-			(void)der_span(tbs, tag);
+		if (der_peek(tbs) == tag && !der_is_value(DER_BITS, der_span(tbs, tag)))
+			return malformed(e, "a unique identifier");
 	if (der_empty(tbs))
 		return !tbs->bad || malformed(e, "tbsCertificate");
 	wrap = der_in(tbs, DER_CONTEXT_CONS | 3);
@@ -205,6 +215,8 @@ static bool take_tbs(struct cert *c, struct span alg, struct err *e)
 	c->spki = der_whole(&tbs, DER_SEQUENCE);
 	if (tbs.bad || !der_done(&validity))
 		return malformed(e, "tbsCertificate");
+	if (!name_is_well_formed(c->issuer) || !name_is_well_formed(c->subject))
+		return malformed(e, "issuer or subject");
 	if (!key_parse(&c->key, c->spki, e))
 		return as_bad_cert(e);
 	return take_extensions(c, &tbs, e);
@@ -215,7 +227,7 @@ static void clear(struct cert *c)
 	c->is_ca = c->has_san = c->has_eku = false;
 	c->path_len = -1;
 	c->key_usage = 0;
-	c->ski = c->aki = (struct span){ NULL, 0 };
+	c->ski = c->aki = c->constraints = (struct span){ NULL, 0 };
 	c->san.n = c->eku_n = 0;
 }
 

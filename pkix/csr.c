@@ -75,7 +75,8 @@ static bool take_eku(struct csr *c, struct der value, struct err *e)
 	if (der_empty(&in))
 		return malformed(e, "extendedKeyUsage");
 	while (!der_empty(&in))
-		(void)der_span(&in, DER_OID);
+		if (!der_is_oid(der_span(&in, DER_OID)))
+			return malformed(e, "extendedKeyUsage");
 	c->eku = whole;
 	return !in.bad || malformed(e, "extendedKeyUsage");
 }
@@ -139,6 +140,19 @@ static bool take_extensions(struct csr *c, struct der *values, struct err *e)
 	return !list.bad || malformed(e, "extensionRequest");
 }
 
+static bool values_are_well_formed(struct der values)
+{
+	while (!der_empty(&values)) {
+		struct der in;
+		int tag;
+
+		der_any(&values, &tag, &in);
+		if (!der_is_value(tag, der_rest(&in)))
+			return false;
+	}
+	return !values.bad;
+}
+
 static bool take_attributes(struct csr *c, struct der attributes, struct err *e)
 {
 	bool extensions = false;
@@ -150,7 +164,7 @@ static bool take_attributes(struct csr *c, struct der attributes, struct err *e)
 		struct span oid = der_span(&one, DER_OID);
 		struct der values = der_in(&one, DER_SET);
 
-		if (!der_done(&one) || der_empty(&values) || !well_formed(oid))
+		if (!der_done(&one) || der_empty(&values) || !values_are_well_formed(values) || !well_formed(oid))
 			return malformed(e, "an attribute");
 		if (n == ATTRIBUTE_MAX)
 			return malformed(e, "too many attributes");

@@ -137,9 +137,14 @@ static bool read_string(char out[DN_VALUE_MAX], int tag, struct span s)
 	size_t n = 0;
 
 	switch (tag) {
-	case DER_UTF8:
 	case DER_PRINTABLE:
 	case DER_IA5:
+		/* Octets above are Latin-1 to some readers, UTF-8 to others: two names. */
+		for (size_t i = 0; i < s.n; i++)
+			if (s.p[i] >= 0x80)
+				return false;
+		/* fall through */
+	case DER_UTF8:
 		if (s.n >= DN_VALUE_MAX || !text_is_clean_utf8((const char *)s.p, s.n))
 			return false;
 		memcpy(out, s.p, s.n);
@@ -164,6 +169,30 @@ static bool read_string(char out[DN_VALUE_MAX], int tag, struct span s)
 	return text_is_clean_utf8(out, n);
 }
 
+/* What is skipped here is a name to others: nothing that OpenSSL takes for malformed. */
+static bool skippable(int tag, struct span s)
+{
+	switch (tag) {
+	case DER_UTF8:
+		return text_is_clean_utf8((const char *)s.p, s.n);
+	case DER_BMP:
+		for (size_t i = 0; i + 1 < s.n; i += 2)
+			if (s.p[i] >= 0xd8 && s.p[i] < 0xe0)
+				return false;
+		return s.n % 2 == 0;
+	case DER_BITS:
+		return s.n != 0 && s.p[0] < (s.n == 1 ? 1 : 8);
+	case DER_PRINTABLE:
+	case DER_IA5:
+	case DER_T61:
+	case DER_NUMERIC:
+	case DER_VISIBLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool parse_pair(struct dn *out, struct der *set, unsigned *ignored, struct err *e)
 {
 	struct der pair = der_in(set, DER_SEQUENCE), value;
@@ -172,17 +201,17 @@ static bool parse_pair(struct dn *out, struct der *set, unsigned *ignored, struc
 	int tag;
 
 	der_any(&pair, &tag, &value);
-	if (!der_done(&pair))
+	if (!der_done(&pair) || !der_is_oid(oid))
 		return err_set(e, ERR_BAD_NAME, "the subject is no DER");
 	t = by_oid(oid);
 	if (t == NULL) {
 		*ignored += 1;
-		return true;
+		return skippable(tag, der_rest(&value)) || err_set(e, ERR_BAD_NAME, "the subject has an attribute that is no text");
 	}
 	if (out->n == DN_MAX)
 		return err_set(e, ERR_BAD_NAME, "the subject has more than %d attributes", DN_MAX);
 	out->attr[out->n].type = t->type;
-	if (!read_string(out->attr[out->n].value, tag, (struct span){ value.p, (size_t)(value.end - value.p) }))
+	if (!read_string(out->attr[out->n].value, tag, der_rest(&value)))
 		return err_set(e, ERR_BAD_NAME, "%s is too long, of a wrong string type, or has control characters", t->word);
 	out->n++;
 	return true;
@@ -212,6 +241,28 @@ bool dn_parse(struct dn *out, struct span name, unsigned *ignored, struct err *e
 	if (ignored != NULL)
 		*ignored = skipped;
 	return true;
+}
+
+bool name_is_well_formed(struct span name)
+{
+	struct der whole = der_of_span(name), rdns = der_in(&whole, DER_SEQUENCE);
+
+	while (!der_empty(&rdns)) {
+		struct der set = der_in(&rdns, DER_SET);
+
+		if (der_empty(&set))
+			return false;
+		while (!der_empty(&set)) {
+			struct der pair = der_in(&set, DER_SEQUENCE), value;
+			struct span oid = der_span(&pair, DER_OID);
+			int tag;
+
+			der_any(&pair, &tag, &value);
+			if (!der_done(&pair) || !der_is_oid(oid) || !skippable(tag, der_rest(&value)))
+				return false;
+		}
+	}
+	return !rdns.bad && der_done(&whole);
 }
 
 const char *dn_first(const struct dn *d, enum dn_type type)

@@ -354,14 +354,43 @@ bool san_list_parse(struct san_list *out, struct span content, struct err *e)
 	return true;
 }
 
+/* RFC 5280, 4.2.1.6: what is left out is a name all the same; malformed, the whole extension is to others. */
+static bool general_name_is_well_formed(int tag, struct der in)
+{
+	struct der value, inside;
+	struct span oid;
+	int t;
+
+	switch (tag) {
+	case DER_CONTEXT_CONS | 0:
+		oid = der_span(&in, DER_OID);
+		value = der_in(&in, DER_CONTEXT_CONS | 0);
+		der_any(&value, &t, &inside);
+		return der_done(&in) && der_done(&value) && der_is_oid(oid) && der_is_value(t, der_rest(&inside));
+	case DER_CONTEXT_CONS | 4:
+		return name_is_well_formed(der_rest(&in));
+	case DER_CONTEXT | 8:
+		return der_is_oid(der_rest(&in));
+	default:
+		return tag == (DER_CONTEXT | 1) || tag == (DER_CONTEXT | 2) || tag == (DER_CONTEXT | 6) || tag == (DER_CONTEXT | 7);
+	}
+}
+
 bool san_list_parse_foreign(struct san_list *out, struct span content)
 {
 	struct der d = der_of_span(content);
 
 	out->n = 0;
-	while (!der_empty(&d) && out->n < SAN_MAX)
-		if (parse_general_name(&out->v[out->n], &d, NULL) && san_check(&out->v[out->n], NULL))
+	while (!der_empty(&d)) {
+		struct der one = d, in;
+		int tag;
+
+		der_any(&d, &tag, &in);
+		if (d.bad || !general_name_is_well_formed(tag, in))
+			return false;
+		if (out->n < SAN_MAX && parse_general_name(&out->v[out->n], &one, NULL) && san_check(&out->v[out->n], NULL))
 			out->n++;
+	}
 	san_list_normalise(out);
 	return !d.bad;
 }

@@ -57,7 +57,7 @@ bool text_is_dns_name(const char *s);
  * ERR_BAD_NAME and named. Values are checked and normalised. */
 MUST_USE bool san_list_parse(struct san_list *out, struct span content, struct err *e);
 /* The same for certificates that others made: entries that san_list_parse refuses are left out, and so are those after
- * SAN_MAX. False when it is no DER. */
+ * SAN_MAX. False when one of them is no GeneralName (x400Address and ediPartyName are taken for none). */
 MUST_USE bool san_list_parse_foreign(struct san_list *out, struct span content);
 /* Adds the SEQUENCE of GeneralName. */
 void san_list_der(struct buf *out, const struct san_list *l);
@@ -70,6 +70,8 @@ void dn_der(struct buf *out, const struct dn *d);
 /* Reads a Name (the whole element). Attributes of other types are skipped and counted in *ignored (may be NULL).
  * Refuses malformed DER, string types but UTF8String, PrintableString, IA5String, T61String, BMPString. */
 MUST_USE bool dn_parse(struct dn *out, struct span name, unsigned *ignored, struct err *e);
+/* A whole Name, whatever its attributes are: DER throughout, values that are texts. */
+bool name_is_well_formed(struct span name);
 const char *dn_first(const struct dn *d, enum dn_type type); /* NULL when it is not there */
 MUST_USE bool dn_add(struct dn *d, enum dn_type type, const char *value);
 /* "CN", "O", … as profiles write them. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Feeds every file of a corpus folder to a fuzz target, as an ordinary test. */
+ * Feeds every file of corpus folders to a fuzz target, as an ordinary test. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,27 +31,47 @@ static int feed(const char *path)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int feed_folder(const char *folder)
 {
-	DIR *d;
+	DIR *d = opendir(folder);
 	struct dirent *entry;
 	char path[4096];
 	int fed = 0;
 
-	if (argc != 2 || (d = opendir(argv[1])) == NULL) {
-		fprintf(stderr, "usage: %s CORPUS_FOLDER\n", argv[0]);
-		return 1;
+	if (d == NULL) {
+		perror(folder);
+		return -1;
 	}
-	LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
 	while ((entry = readdir(d)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof path, "%s/%s", argv[1], entry->d_name);
-		if (feed(path) != 0)
-			return 1;
+		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+		if (feed(path) != 0) {
+			closedir(d);
+			return -1;
+		}
 		fed++;
 	}
 	closedir(d);
+	return fed;
+}
+
+int main(int argc, char **argv)
+{
+	int fed = 0;
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s CORPUS_FOLDER...\n", argv[0]);
+		return 1;
+	}
+	LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
+	for (int i = 1; i < argc; i++) {
+		int n = feed_folder(argv[i]);
+
+		if (n <= 0) /* a folder without inputs holds nothing */
+			return 1;
+		fed += n;
+	}
 	printf("%d inputs replayed\n", fed);
-	return fed == 0;
+	return 0;
 }

@@ -127,7 +127,13 @@ class Instance:
         finally:
             self.serve.stdout.close()
             self.serve = None
+        check("WARNING: ThreadSanitizer" not in self.log_text(), "a race:", self.races())
         return code
+
+    def races(self):
+        """What ThreadSanitizer said first, without the rest of the log."""
+        _, mark, rest = self.log_text().partition("WARNING: ThreadSanitizer")
+        return mark + rest[:4000]
 
     def close(self):
         try:

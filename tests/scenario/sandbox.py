@@ -11,7 +11,7 @@ import time
 from crash import Load
 from harness import BUILD, Instance, check, equal, main
 
-SANITIZED = "asan" in subprocess.run(["ldd", str(BUILD / "caduceus-ca")], capture_output=True, text=True).stdout
+SANITIZED = any(s in subprocess.run(["ldd", str(BUILD / "caduceus-ca")], capture_output=True, text=True).stdout for s in ("asan", "tsan"))
 USERS = os.geteuid() == 0 and subprocess.run(["getent", "passwd", "caduceus-ca"], capture_output=True).returncode == 0
 
 

@@ -446,7 +446,7 @@ static void test_mutated_requests_never_pass_the_profile__X509_16__X509_45(void)
 
 static void test_profiles_beyond_the_limits_are_refused__X509_08__X509_16(void)
 {
-	struct profile bad[10];
+	struct profile bad[12];
 	uint8_t d[32];
 	struct err e;
 
@@ -463,6 +463,8 @@ static void test_profiles_beyond_the_limits_are_refused__X509_08__X509_16(void)
 	strcpy(bad[7].eku[0], OID_OCSP_SIGNING);
 	strcpy(bad[8].authority, "*");
 	bad[9].rsa_min_bits = 1024;
+	strcpy(bad[10].policy[0], "1.3.x");
+	strcpy(bad[11].cps, "http://\x01");
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		memset(&e, 0, sizeof e);
 		CU_ASSERT_FALSE(put_profile(&bad[i], d, &e));
