@@ -226,12 +226,16 @@ bool intent_make(struct ra *ra, int64_t ref, int64_t subject, const char *purpos
 
 /* --- Coming in */
 
+/* OPS-17: room that devices do not get, however many they are: a revocation can't wait. */
+enum { FOR_ITSELF = 64, FOR_OFFICERS = 64 };
+
 void ra_feed(struct ra *ra, enum ra_port port, const struct frame *f, int64_t mono)
 {
 	struct in *in;
 
 	ra->mono = mono;
-	if (f->id != 0 && port <= RA_PORT_OFFICER && ra->in_n + ra->outstanding >= RA_OUTSTANDING - 64) {
+	if (f->id != 0 && port <= RA_PORT_OFFICER &&
+	    ra->in_n + ra->outstanding >= RA_OUTSTANDING - (port == RA_PORT_OFFICER ? FOR_ITSELF : FOR_ITSELF + FOR_OFFICERS)) {
 		AUTO_BUF body = { 0 };
 		struct err e;
 

@@ -36,6 +36,7 @@ struct box {
 	struct ra *ra;
 	bool ca_answers;          /* false: ca's answers are lost, as when it dies */
 	bool hold;                /* ca's answers wait on their way */
+	unsigned issues;          /* CA_ISSUE that ca was given */
 	int64_t now;              /* of our own */
 	int64_t mono;             /* of the machine: ca asks it, too */
 	pthread_mutex_t lock;     /* ca's workers answer on their own threads */
@@ -90,6 +91,7 @@ static bool on_ra(void *arg, enum ra_port port, const struct frame *f)
 {
 	(void)arg;
 	if (port == RA_PORT_CA) {
+		b.issues += f->type == CA_ISSUE;
 		ca_feed(b.ca, CA_PORT_RA, f);
 		return true;
 	}
@@ -393,6 +395,62 @@ static void test_a_dead_ca_costs_a_new_serial_and_nothing_else__X509_46(void)
 	CU_ASSERT_TRUE(cert.n != 0);
 }
 
+/* What an earlier ca said of its setup is no word of the next one's: nothing is asked of a ca that does not know its
+ * profiles yet. */
+static void test_a_ca_lost_in_its_setup(void)
+{
+	AUTO_BUF csr = { 0 };
+	char password[64];
+	unsigned before;
+
+	register_device("lost", 1, password);
+	make_csr(&csr);
+	b.hold = true;
+	ra_peer(b.ra, RA_PORT_CA, false, b.now, b.mono);
+	ra_peer(b.ra, RA_PORT_CA, true, b.now, b.mono);
+	for (int i = 0; i < 20; i++)
+		turn();
+	/* It has answered, and dies: its answers and the news of its end come in one turn. */
+	b.hold = false;
+	ra_peer(b.ra, RA_PORT_CA, false, b.now, b.mono);
+	before = b.issues;
+	for (int i = 0; i < 20; i++)
+		turn();
+	CU_ASSERT_EQUAL(enroll(4500, "lost", password, &csr, NULL), ERR_BUSY);
+	CU_ASSERT_EQUAL(b.issues, before);
+	ra_peer(b.ra, RA_PORT_CA, true, b.now, b.mono);
+	for (int i = 0; i < 200 && !ra_settled(b.ra); i++)
+		turn();
+	CU_ASSERT_TRUE(ra_settled(b.ra));
+	CU_ASSERT_EQUAL(enroll(4501, "lost", password, &csr, NULL), ERR_NONE);
+}
+
+/* However many devices ask at once, an officer is heard: a revocation can't wait. */
+static void test_officers_are_heard_above_the_crowd__OPS_17(void)
+{
+	struct ra_officer q = { .uid = 0 };
+	AUTO_BUF body = { 0 };
+	AUTO_BUF none = { 0 };
+	struct message *m;
+	unsigned busy = 0;
+
+	for (uint64_t id = 8000; id < 9500; id++)
+		ask_enroll(id, "nobody", "nothing", &none, 0);
+	while ((m = pop(&b.out)) != NULL) {
+		busy += m->port == RA_PORT_ENROLL && kind_of(m) == ERR_BUSY;
+		message_free(m);
+	}
+	CU_ASSERT_TRUE(busy > 400);
+	strcpy(q.verb, "device.list");
+	strcpy(q.actor, "root");
+	q.arguments = span_of(&none);
+	ra_officer_put(&body, &q);
+	ra_feed(b.ra, RA_PORT_OFFICER, &(struct frame){ .type = RA_OFFICER, .id = 9600, .body = span_of(&body) }, b.mono);
+	m = reply(RA_PORT_OFFICER, 9600);
+	CU_ASSERT_EQUAL(m->f.type, RA_OK);
+	message_free(m);
+}
+
 /* An officer's act in the moment between signature and record: no certificate outlives it. */
 static void test_disabled_while_it_is_signed__AUD_04(void)
 {
@@ -479,6 +537,8 @@ static const struct cu_case cases[] = {
 	{ "one use", test_one_use_is_one_use_even_at_once__EST_30 },
 	{ "deadline", test_past_its_deadline_nothing_happens },
 	{ "dead ca", test_a_dead_ca_costs_a_new_serial_and_nothing_else__X509_46 },
+	{ "a ca lost in its setup", test_a_ca_lost_in_its_setup },
+	{ "officers are heard", test_officers_are_heard_above_the_crowd__OPS_17 },
 	{ "test_disabled_while_it_is_signed__AUD_04", test_disabled_while_it_is_signed__AUD_04 },
 	{ "expired password", test_expired_password_says_so__EST_30 },
 	{ "replay", test_a_replay_is_good_for_a_day__EST_26 },

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers that stall, drip, never read, reset or send without end, while honest devices enrol and RADIUS servers ask."""
 import asyncio
+import multiprocessing
 import os
 import pathlib
 import random
 import re
 import ssl
 import subprocess
-import threading
 import time
 
 from harness import Instance, check, equal, main
@@ -20,21 +20,39 @@ SECONDS = 30 if LONG else 6
 
 
 class Hostile:
-    """COUNT connections from many loopback addresses, in a thread of their own."""
+    """COUNT connections from many loopback addresses, in a process of their own that gets the time which nobody else wants:
+    what is measured is what they cost the service, not what their making costs this machine."""
 
     def __init__(self, i):
-        self.i, self.stop, self.made, self.refused = i, False, 0, 0
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.run()))
+        self.i, self.refused = i, 0
         self.context = ssl.create_default_context(cafile=str(i.root))
+        self.count = multiprocessing.Value("i", 0)
+        self.ended = multiprocessing.Value("i", 0)
+        self.process = multiprocessing.get_context("fork").Process(target=self.work)
+
+    def work(self):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        asyncio.run(self.run())
+
+    @property
+    def stop(self):
+        return self.ended.value != 0
+
+    @property
+    def made(self):
+        return self.count.value
 
     def __enter__(self):
-        self.thread.start()
+        self.process.start()
         time.sleep(2)
         return self
 
     def __exit__(self, *exc):
-        self.stop = True
-        self.thread.join()
+        self.ended.value = 1
+        self.process.join(20)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
     async def open(self, n, tls):
         source = f"127.0.{1 + n // 200}.{1 + n % 200}"
@@ -49,7 +67,7 @@ class Hostile:
             writer = None
             try:
                 reader, writer = await self.open(n, tls=kind in (2, 3, 4))
-                self.made += 1
+                self.count.value += 1
                 if kind == 0:  # silent
                     await asyncio.sleep(5)
                 elif kind == 1:  # half a ClientHello, or half a request, octet by octet
@@ -127,8 +145,8 @@ def test_honest_clients_among_hostile_ones__EST_40__OPS_17():
         check(h.made > COUNT / 2, "connections made", h.made)
     print(f"  {h.made} hostile connections; honest p99 {p99(idle) * 1000:.0f} ms idle, {p99(among) * 1000:.0f} ms among them; "
           f"{grown / 1024:.0f} MiB more")
-    # The machine is shared and the hostile side runs on it, too: a fixed share beside the factor.
-    check(p99(among) < 2 * p99(idle) + (1.0 if LONG else 0.3), "p99", p99(idle), p99(among))
+    # A fixed share beside the factor: what the machine's other work costs a single request now and then.
+    check(p99(among) < 2 * p99(idle) + 0.1, "p99", p99(idle), p99(among))
     # A sanitizer keeps what was freed.
     check(SANITIZED or grown < COUNT * 160 + 40000, "kB more", grown)
     time.sleep(1)
