@@ -133,6 +133,12 @@ def test_installs_with_what_it_depends_on__OPS_12(home, release):
         in_folder(clean, f"getent passwd caduceus-{role} && getent group caduceus")
     equal(os.readlink(clean / "run/caduceus"), "/" + INSTANCE)
     equal(list((clean / INSTANCE).iterdir()), [], "nothing is there before init")
+    # Started when there is an instance (the unit's condition), stopped before its programs go, and after an upgrade the
+    # roles are not left to a parent of another build.
+    scripts = {n: (clean / f"var/lib/dpkg/info/caduceus.{n}").read_text() for n in ("postinst", "prerm")}
+    check(re.search(r"_dh_action=restart", scripts["postinst"]) and "deb-systemd-invoke $_dh_action" in scripts["postinst"],
+          scripts["postinst"])
+    check("deb-systemd-invoke stop" in scripts["prerm"], scripts["prerm"])
     bill = json.loads((clean / "usr/share/doc/caduceus/caduceus.spdx.json").read_text())
     sums = {f["fileName"][2:]: f["checksums"][1]["checksumValue"] for f in bill["files"] if "/lib/" not in f["fileName"]}
     installed = [clean / "usr/bin/caduceus", *(clean / "usr/libexec/caduceus").iterdir()]
