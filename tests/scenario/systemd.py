@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What the service and systemd say to each other, and what the packaged unit leaves open."""
+import fcntl
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 
@@ -118,6 +120,54 @@ def test_watchdog__OPS_09():
     os.kill(n.pid, signal.SIGCONT)
     wait_for("another beat", lambda: n.lines()[1] > 0)
     n.end()
+
+
+def bound():
+    """A loopback listener as a socket unit has it."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.listen(16)
+    return s
+
+
+def test_sockets_of_a_socket_unit__OPS_09():
+    """A port below 1024 is systemd's to open, so that the service needs no right to; whatever the configuration says."""
+    i = Instance("activated", start=False)
+    va, enroll, stray = bound(), bound(), bound()
+    ports = {s: s.getsockname()[1] for s in (va, enroll)}
+
+    def place():
+        copies = [os.dup(s.fileno()) for s in (va, enroll, stray)]
+        copies = [fcntl.fcntl(c, fcntl.F_DUPFD, 100) for c in copies]
+        for number, copy in enumerate(copies, 3):
+            os.dup2(copy, number)
+
+    env = {**os.environ, "LISTEN_FDS": "3", "LISTEN_FDNAMES": "va:enroll:stray"}
+    argv = ["sh", "-c", 'LISTEN_PID=$$ exec "$0" serve --dir "$1"', str(BUILD / "caduceus"), str(i.dir)]
+    i.serve = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(i.log, "ab"), text=True,
+                               env=env, preexec_fn=place, close_fds=False)
+    equal(i.serve.stdout.readline().strip(), "ready", i.log_text())
+    for port in (i.enroll_port, i.va_port):
+        with socket.socket() as s:
+            check(s.connect_ex(("127.0.0.1", port)) != 0, "the configured port is open too:", port)
+    equal(i.http(f"http://127.0.0.1:{ports[va]}/readyz").status, 200)
+    equal(i.http(f"https://localhost:{ports[enroll]}/.well-known/est/cacerts").status, 200)
+    # A role that is started again gets it again.
+    pids = i.roles()
+    os.kill(pids["va"], signal.SIGKILL)
+    wait_for("another va", lambda: i.roles().get("va") not in (None, pids["va"]))
+    wait_for("its answer", lambda: i.http(f"http://127.0.0.1:{ports[va]}/readyz").status == 200)
+    check("neither enroll nor va" in i.log_text() and "name=stray" in i.log_text(), i.log_text())
+    # Roles have what they are given, no socket of others.
+    for role, pid in i.roles().items():
+        held = {os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")}
+        for name, s in (("va", va), ("front", enroll), ("stray", stray)):
+            inode = os.readlink(f"/proc/self/fd/{s.fileno()}")
+            equal(inode in held, role == name, role, name)
+    for s in (va, enroll, stray):
+        s.close()
+    equal(i.stop(), 0)
+    i.close()
 
 
 def settings():
