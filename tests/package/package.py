@@ -131,7 +131,7 @@ def test_installs_with_what_it_depends_on__OPS_12(home, release):
         check(wanted in files and (clean / wanted[1:]).is_file(), wanted, "is not installed")
     for role in ("ca", "ra", "va", "front", "officers"):
         in_folder(clean, f"getent passwd caduceus-{role} && getent group caduceus")
-    equal(os.readlink(clean / "run/caduceus"), "/" + INSTANCE)
+    equal(os.readlink(clean / "run/caduceus"), f"/{INSTANCE}/run")
     equal(list((clean / INSTANCE).iterdir()), [], "nothing is there before init")
     # Started when there is an instance (the unit's condition), stopped before its programs go, and after an upgrade the
     # roles are not left to a parent of another build.
