@@ -76,7 +76,7 @@ def mirror():
 
 
 def make_folder(release, root):
-    run("debootstrap", "--variant=minbase", release, root, mirror())
+    run(*APART, "--mount-proc", "debootstrap", "--variant=minbase", release, root, mirror())
     shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
     # Proxies and the like.
     (root / "etc/apt/apt.conf.d/90machine").write_text(run("apt-config", "dump", "Acquire").stdout)
