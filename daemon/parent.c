@@ -59,6 +59,8 @@ struct parent {
 	int listener[ROLE_COUNT]; /* -1 none */
 	int metrics;              /* the officers' front serves it; -1 none */
 	int signals, lock;
+	int given;                /* sockets that systemd opened, from descriptor 3 on */
+	char **given_names;
 	int stop;             /* 0 running, 1 asked to stop, 2 asked twice */
 	bool said_ready, failed;
 	bool without_ca; /* the token is away since the start: what needs no signature is served all the same */
@@ -213,6 +215,38 @@ static void open_metrics(struct parent *p)
 		log_event(LOG_LEVEL_WARN, "metrics are not served; choose another listen.metrics, or off", "why", e.text, NULL);
 }
 
+enum { SYSTEMD_FIRST_FD = 3 };
+
+/* sd_listen_fds(3): a port below 1024 needs a right that the service does not have; a socket unit binds it, and names it
+ * by FileDescriptorName= enroll or va. Copied: the first one's number is a role's control socket. */
+static int given_by_systemd(struct parent *p, const char *name)
+{
+	for (int i = 0; i < p->given; i++)
+		if (strcmp(p->given_names[i], name) == 0 && sd_is_socket(SYSTEMD_FIRST_FD + i, AF_UNSPEC, SOCK_STREAM, 1) > 0)
+			return fcntl(SYSTEMD_FIRST_FD + i, F_DUPFD_CLOEXEC, SYSTEMD_FIRST_FD);
+	return -1;
+}
+
+static bool open_tcp(struct parent *p, const char *name, const char *where, int *fd, struct err *e)
+{
+	*fd = given_by_systemd(p, name);
+	return *fd >= 0 || listen_tcp(where, fd, e);
+}
+
+static void free_given(struct parent *p)
+{
+	for (int i = 0; i < p->given; i++) {
+		if (strcmp(p->given_names[i], "enroll") != 0 && strcmp(p->given_names[i], "va") != 0)
+			log_event(LOG_LEVEL_WARN, "a socket unit's FileDescriptorName is neither enroll nor va", "name",
+			          p->given_names[i], NULL);
+		close(SYSTEMD_FIRST_FD + i);
+		free(p->given_names[i]);
+	}
+	free(p->given_names);
+	p->given = 0;
+	p->given_names = NULL;
+}
+
 static bool open_listeners(struct parent *p, struct err *e)
 {
 	AUTO_FREE char *local = mem_printf("%s/run/officer.sock", p->o->dir);
@@ -222,8 +256,8 @@ static bool open_listeners(struct parent *p, struct err *e)
 	if (p->o->provision)
 		return true;
 	open_metrics(p);
-	return listen_tcp(p->config.listen_enroll, &p->listener[ROLE_ENROLL], e) &&
-	       listen_tcp(p->config.listen_va, &p->listener[ROLE_VA], e) &&
+	return open_tcp(p, "enroll", p->config.listen_enroll, &p->listener[ROLE_ENROLL], e) &&
+	       open_tcp(p, "va", p->config.listen_va, &p->listener[ROLE_VA], e) &&
 	       listen_local(local, &p->listener[ROLE_OFFICERS], e);
 }
 
@@ -597,9 +631,13 @@ int parent_serve(const struct parent_options *o)
 	p->self = getpid();
 	p->lock = p->signals = p->metrics = -1;
 	umask(0027);
+	p->given = o->provision ? 0 : sd_listen_fds_with_names(1, &p->given_names);
+	if (p->given < 0)
+		p->given = 0;
 	for (int r = 0; r < ROLE_COUNT; r++)
 		p->listener[r] = p->child[r].control = -1;
 	rc = begin(p, &e);
+	free_given(p);
 	if (rc != 0) {
 		fprintf(stderr, "caduceus: %s\n", e.text);
 		ask_stop(p);
