@@ -264,7 +264,9 @@ static bool signed_answer(struct va *va, const struct request *in, const struct 
 	}
 	if (a->got && !failure_get(a->body, &e))
 		e.kind = ERR_INTERNAL;
-	give_error(out, e.kind == ERR_BUSY || e.kind == ERR_TIMEOUT || e.kind == ERR_NOT_FOUND || e.kind == ERR_HSM ? TRY_LATER : INTERNAL);
+	/* HSM-10, OCSP-14: a token that is away comes back; one that signs wrongly is no matter of waiting. */
+	give_error(out, e.kind == ERR_BUSY || e.kind == ERR_TIMEOUT || e.kind == ERR_NOT_FOUND || (e.kind == ERR_HSM && e.retry_after > 0)
+	                        ? TRY_LATER : INTERNAL);
 	return false;
 }
 

@@ -65,7 +65,8 @@ MUST_USE bool hsm_key_destroy(struct hsm *h, struct span id, struct err *e);
 
 /* Signs. For EC and RSA `input` is the digest (32, 48 or 64 octets: SHA-256/384/512), for Ed25519 the message.
  * out: EC r||s DER-encoded as X.509 wants, RSA PKCS#1 v1.5, Ed25519 64 octets. Borrows a session for SignInit+Sign.
- * A lost session or login is recovered and the signature tried once more, within timeout_ms. */
+ * A lost session or login is recovered and the signature tried once more, within timeout_ms. ERR_HSM with retry_after:
+ * the token is away and may come back. */
 MUST_USE bool hsm_sign(struct hsm *h, struct hsm_key *k, struct span input, uint8_t out[HSM_SIG_MAX], size_t *n,
                        struct err *e);
 

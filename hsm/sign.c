@@ -132,6 +132,14 @@ static bool heal(struct hsm *h, struct hsm_key *k, CK_RV rv, uint64_t generation
 	return session_recover(h, generation, row >= 5 || rv == CKR_CRYPTOKI_NOT_INITIALIZED, e);
 }
 
+/* What may be over in a moment says so: whoever waits tries later. */
+static bool passing(CK_RV rv, struct err *e)
+{
+	if (e->kind == ERR_HSM && e->retry_after == 0 && healable(rv))
+		e->retry_after = 1;
+	return false;
+}
+
 bool hsm_sign(struct hsm *h, struct hsm_key *k, struct span input, uint8_t out[HSM_SIG_MAX], size_t *n, struct err *e)
 {
 	AUTO_BUF in = { 0 };
@@ -161,9 +169,12 @@ bool hsm_sign(struct hsm *h, struct hsm_key *k, struct span input, uint8_t out[H
 		row = count(h, rv);
 		if (rv == CKR_OK && got)
 			return to_der(k->alg, raw, raw_n, out, n, e);
-		if (attempt != 0 || (got && !healable(rv)))
-			return e->kind != ERR_NONE ? false : ckr_fail(h, e, "C_Sign", rv);
+		if (attempt != 0 || (got && !healable(rv))) {
+			if (e->kind == ERR_NONE)
+				(void)ckr_fail(h, e, "C_Sign", rv);
+			return passing(rv, e);
+		}
 		if (!heal(h, k, rv, generation, row, e))
-			return false;
+			return passing(rv, e);
 	}
 }

@@ -78,7 +78,8 @@ void changes_start(struct ra *ra, const uint8_t config_digest[32])
 	snprintf(schema, sizeof schema, "%d", store_schema_version(ra->c.store));
 	changed(ra, "schema_seen", "database.migrate", schema);
 	changed(ra, "program_seen", "service.update", CADUCEUS_BUILD_ID);
-	changes_config(ra, config_digest);
+	if (config_digest != NULL)
+		changes_config(ra, config_digest);
 }
 
 /* NTP: certificates and the audit are dated by it. */

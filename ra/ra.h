@@ -121,7 +121,7 @@ struct ra_config {
 	const struct config *config; /* borrowed */
 	const char *dir;
 	struct store *store;         /* borrowed */
-	const uint8_t *config_digest; /* SHA-256 of caduceus.yaml; borrowed for ra_open */
+	const uint8_t *config_digest; /* SHA-256 of caduceus.yaml; borrowed for ra_open; NULL: none is there */
 	bool provision;              /* make the authorities, responders and profiles when there are none */
 	void (*rnd)(void *out, size_t n);
 	/* Gives a frame to a peer; false: its queue is full or it is gone, ra keeps or drops it as the door says. */
