@@ -160,7 +160,7 @@ bool audit_add(struct store *s, const struct audit_event *ev, int64_t now, struc
 	put_record(&record, s, ev, seq + 1, now, prev);
 	chain(hash, prev, buf_str(&record));
 	head_text(head, seq + 1, hash);
-	return store_audit_add(s, seq + 1, buf_str(&record), hash, e) &&
+	return store_audit_add(s, seq + 1, ev->event, buf_str(&record), hash, e) &&
 	       store_meta_put(s, "audit_head", (struct span){ (uint8_t *)head, strlen(head) }, e);
 }
 

@@ -202,6 +202,7 @@ static void request_key(uint8_t out[32], const struct ra_enroll *q, const struct
 }
 
 struct scratch {
+	uint8_t spki[32];
 	struct ra_enroll q;
 	struct who who;
 	struct csr csr;
@@ -220,7 +221,7 @@ static bool replay(struct ra *ra, const struct in *in, const struct scratch *s, 
 	AUTO_BUF der = { 0 };
 	char text[2 * SERIAL_MAX + 1];
 
-	if (!store_certificate_by_request(ra->c.store, key, ra->now - US_PER_DAY, &row, e) ||
+	if (!store_certificate_by_request(ra->c.store, key, s->spki, ra->now - US_PER_DAY, &row, e) ||
 	    !store_certificate_der(ra->c.store, row.id, &der, e))
 		return false;
 	/* ca is not asked, so the proof of possession is looked at here (X509-34). */
@@ -288,6 +289,7 @@ static bool enroll(struct ra *ra, const struct in *in, struct scratch *s, struct
 		return false;
 	if (q->op == RA_SIMPLE_REENROLL && !same_names(&s->who, p, &s->grant, e))
 		return false;
+	digest_sha256(s->spki, s->csr.spki.p, s->csr.spki.n);
 	request_key(key, q, &s->who, p, &s->csr, &s->grant);
 	if (replay(ra, in, s, key, p, e))
 		return true;
@@ -303,7 +305,7 @@ static bool enroll(struct ra *ra, const struct in *in, struct scratch *s, struct
 	return issue_start(ra, &(struct issue_order){
 	                               .origin = LEAF_EST, .port = in->port, .client = in->f.id,
 	                               .deadline = in->f.deadline != 0 ? in->f.deadline : ra->mono + 20 * US_PER_SECOND,
-	                               .profile = p, .csr = &s->csr, .csr_der = q->csr, .grant = &s->grant,
+	                               .profile = p, .csr = &s->csr, .csr_der = q->csr, .spki = s->spki, .grant = &s->grant,
 	                               .subject = s->who.subject.id, .credential = s->who.credential, .request_key = key,
 	                               .source = &q->source, .actor = s->who.subject.name, .auth = s->who.auth,
 	                               .event = q->op == RA_SIMPLE_REENROLL ? "cert.renew" : "cert.issue", .chain = p->p.est_chain },

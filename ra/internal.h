@@ -226,6 +226,7 @@ struct issue_order {
 	const struct active *profile;
 	const struct csr *csr;
 	struct span csr_der;
+	const uint8_t *spki;         /* SHA-256 of its SPKI; NULL: not made yet */
 	const struct grant *grant;
 	int64_t subject, credential;
 	const uint8_t *request_key;  /* NULL none */

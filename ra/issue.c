@@ -106,7 +106,10 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 		e->retry_after = 60;
 		return false;
 	}
-	digest_sha256(spki, o->csr->spki.p, o->csr->spki.n);
+	if (o->spki != NULL)
+		memcpy(spki, o->spki, sizeof spki);
+	else
+		digest_sha256(spki, o->csr->spki.p, o->csr->spki.n);
 	if (!writing_allowed(ra, e) || !check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e) ||
 	    !intent_make(ra, g->ref, o->subject, o->origin == LEAF_TLS ? "tls" : o->origin == LEAF_OFFICER ? "officer" : "enroll",
 	                 &i->serial, e))

@@ -143,7 +143,7 @@ static bool plain(struct store *s, const char *sql, struct err *e)
 
 bool store_begin(struct store *s, struct err *e)
 {
-	return plain(s, s->reader ? "BEGIN" : "BEGIN IMMEDIATE", e);
+	return s->reader ? execute(s, e, NULL, "BEGIN", "") : execute(s, e, NULL, "BEGIN IMMEDIATE", "");
 }
 
 static bool load_seq(struct store *s, struct err *e)
@@ -158,7 +158,10 @@ static bool load_seq(struct store *s, struct err *e)
 
 bool store_commit(struct store *s, struct err *e)
 {
-	return plain(s, "COMMIT", e);
+	bool good = execute(s, e, NULL, "COMMIT", "");
+
+	pack_ended(s->pack, good);
+	return good;
 }
 
 void store_rollback(struct store *s)
@@ -167,6 +170,7 @@ void store_rollback(struct store *s)
 
 	if (sqlite3_get_autocommit(s->db) == 0)
 		(void)!plain(s, "ROLLBACK", &e);
+	pack_ended(s->pack, false);
 	if (!s->reader)
 		(void)!load_seq(s, &e);
 }
@@ -187,6 +191,7 @@ void store_rollback_to(struct store *s)
 
 	(void)!execute(s, &e, NULL, "ROLLBACK TO request", "");
 	(void)!execute(s, &e, NULL, "RELEASE request", "");
+	pack_ended(s->pack, false);
 }
 
 const char *store_instance(const struct store *s)
@@ -322,6 +327,7 @@ bool store_open(struct store **out, const char *uri, bool create, struct err *e)
 	AUTO_STRUCT(store) *s = mem_new(sizeof *s);
 
 	s->lock = -1;
+	s->pack = pack_new();
 	if (!open_db(s, uri, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), e) ||
 	    (pragma(s, "PRAGMA user_version") == 0 && !plain(s, "PRAGMA journal_mode = MEMORY", e)) ||
 	    !plain(s, "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
@@ -343,6 +349,7 @@ bool store_open_reader(struct store **out, const char *uri, struct err *e)
 	struct err ignored = { 0 };
 
 	s->lock = -1;
+	s->pack = pack_new();
 	s->reader = true;
 	if (!open_db(s, uri, SQLITE_OPEN_READWRITE, e) || !plain(s, "PRAGMA query_only = ON", e))
 		return false;
@@ -363,6 +370,7 @@ void store_close(struct store *s)
 	for (size_t i = 0; i < STATEMENT_MAX; i++)
 		sqlite3_finalize(s->cache[i].stmt);
 	sqlite3_close(s->db);
+	pack_free(s->pack);
 	if (s->lock >= 0)
 		close(s->lock);
 	free(s);

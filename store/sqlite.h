@@ -4,6 +4,7 @@
 #ifndef CADUCEUS_STORE_SQLITE_H
 #define CADUCEUS_STORE_SQLITE_H
 
+#include "store/pack.h"
 #include "store/store.h"
 
 #include <sqlite3.h>
@@ -17,6 +18,7 @@ struct store {
 	char instance[37], node[65];
 	uint64_t boot, seq;
 	int64_t node_number;
+	struct pack *pack;
 	struct {
 		const char *sql; /* by address: every text is a literal in one place */
 		sqlite3_stmt *stmt;

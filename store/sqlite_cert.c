@@ -198,6 +198,8 @@ bool store_intent_list(struct store *s, store_intent_each *each, void *arg, stru
 
 /* --- Certificates */
 
+enum { REQUEST_KEPT = 16 }; /* octets of a request's key: enough to tell those of one public key apart */
+
 static bool zero(const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -206,11 +208,13 @@ static bool zero(const uint8_t *p, size_t n)
 	return true;
 }
 
+/* certificate: its id, 0 none was delivered. */
 static bool status_add(struct store *s, int64_t ref, struct span serial, enum store_status state, int reason, int64_t at,
-                       int64_t not_after, uint64_t *seq, struct err *e)
+                       int64_t not_after, int64_t certificate, uint64_t *seq, struct err *e)
 {
-	if (!execute(s, e, NULL, "INSERT INTO status (ref, serial, state, reason, revoked_at, not_after, seq) VALUES (?, ?, ?, ?, ?, ?, ?)",
-	             "ibiiiii", ref, serial.p, serial.n, (int64_t)state, (int64_t)reason, at, not_after, (int64_t)(s->seq + 1)))
+	if (!execute(s, e, NULL, "INSERT INTO status (ref, serial, state, reason, revoked_at, not_after, seq, certificate)"
+	             " VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, 0))",
+	             "ibiiiiii", ref, serial.p, serial.n, (int64_t)state, (int64_t)reason, at, not_after, (int64_t)(s->seq + 1), certificate))
 		return false;
 	*seq = ++s->seq;
 	return true;
@@ -220,32 +224,37 @@ bool store_certificate_add(struct store *s, struct certificate *c, struct span d
 {
 	struct span serial = { c->serial, c->serial_n };
 	bool keyed = !zero(c->request_key, sizeof c->request_key);
+	AUTO_BUF kept = { 0 };
+	char kind[64];
 
-	if (!store_intent_close(s, c->ref, serial, e) ||
+	snprintf(kind, sizeof kind, "certificate/%lld/%s", (long long)c->ref, c->profile);
+	if (!store_intent_close(s, c->ref, serial, e) || !pack_put(s, kind, der, &kept, e) ||
 	    !execute(s, e, NULL,
 	             "INSERT INTO certificate (ref, serial, subject, profile, dn, not_before, not_after, issued, spki, request, lint,"
 	             " der, node, boot) VALUES (?, ?, ?, (SELECT number FROM profile_number WHERE digest = ?), ?, ?, ?, ?, ?, ?, ?,"
 	             " ?, ?, ?)",
 	             "ibibtiiibbibii", c->ref, serial.p, serial.n, c->subject, c->profile_digest, sizeof c->profile_digest, c->dn,
 	             c->not_before, c->not_after, c->issued, c->spki, sizeof c->spki, keyed ? c->request_key : NULL,
-	             sizeof c->request_key, (int64_t)c->lint_version, der.p, der.n, s->node_number, (int64_t)s->boot))
+	             (size_t)REQUEST_KEPT, (int64_t)c->lint_version, kept.p, kept.n, s->node_number, (int64_t)s->boot))
 		return false;
 	c->id = sqlite3_last_insert_rowid(s->db);
-	return status_add(s, c->ref, serial, STORE_GOOD, 0, 0, c->not_after, &c->seq, e);
+	return status_add(s, c->ref, serial, STORE_GOOD, 0, 0, c->not_after, c->id, &c->seq, e);
 }
 
 bool store_serial_void(struct store *s, int64_t ref, struct span serial, int64_t now, int64_t not_after, uint64_t *seq,
                        struct err *e)
 {
 	/* cessationOfOperation(5): it never began. */
-	return store_intent_close(s, ref, serial, e) && status_add(s, ref, serial, STORE_REVOKED, 5, now, not_after, seq, e);
+	return store_intent_close(s, ref, serial, e) && status_add(s, ref, serial, STORE_REVOKED, 5, now, not_after, 0, seq, e);
 }
 
 bool store_certificate_der(struct store *s, int64_t id, struct buf *out, struct err *e)
 {
 	AUTO_QUERY *q = query(s, e, "SELECT der FROM certificate WHERE id = ?", "i", id);
+	AUTO_BUF kept = { 0 };
 
-	return blob_of(s, q, out, e);
+	out->n = 0;
+	return blob_of(s, q, &kept, e) && pack_get(s, span_of(&kept), out, e);
 }
 
 #define CERTIFICATE \
@@ -288,16 +297,18 @@ static bool one_certificate(struct store *s, sqlite3_stmt *q, struct certificate
 
 bool store_certificate_by_serial(struct store *s, int64_t ref, struct span serial, struct certificate *out, struct err *e)
 {
-	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE c.serial = ? AND c.ref = ?", "bi", serial.p, serial.n, ref);
+	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE c.id = (SELECT certificate FROM status WHERE ref = ? AND serial = ?)", "ib", ref,
+	                      serial.p, serial.n);
 
 	return one_certificate(s, q, out, e);
 }
 
-bool store_certificate_by_request(struct store *s, const uint8_t key[32], int64_t since, struct certificate *out,
-                                  struct err *e)
+bool store_certificate_by_request(struct store *s, const uint8_t key[32], const uint8_t spki[32], int64_t since,
+                                  struct certificate *out, struct err *e)
 {
-	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE c.request = ? AND c.issued >= ? AND t.state = 0 ORDER BY c.id DESC LIMIT 1", "bi",
-	                      key, (size_t)32, since);
+	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE substr(c.spki, 1, 8) = ? AND c.request = ? AND c.issued >= ? AND t.state = 0"
+	                      " ORDER BY c.id DESC LIMIT 1",
+	                      "bbi", spki, (size_t)8, key, (size_t)REQUEST_KEPT, since);
 
 	return one_certificate(s, q, out, e);
 }

@@ -5,6 +5,7 @@
 
 #include "base/rnd.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SUBJECT "SELECT id, uuid, kind, name, profile, owner, ward, enabled, created FROM subject "
@@ -179,9 +180,14 @@ bool store_audit_head(struct store *s, uint64_t *seq, uint8_t hash[32], struct e
 	return rc >= 0;
 }
 
-bool store_audit_add(struct store *s, uint64_t seq, const char *record, const uint8_t hash[32], struct err *e)
+bool store_audit_add(struct store *s, uint64_t seq, const char *event, const char *record, const uint8_t hash[32], struct err *e)
 {
-	return execute(s, e, NULL, "INSERT INTO audit (seq, record, hash) VALUES (?, ?, ?)", "itb", (int64_t)seq, record, hash,
+	AUTO_BUF kept = { 0 };
+	char kind[64];
+
+	snprintf(kind, sizeof kind, "audit/%s", event);
+	return pack_put(s, kind, (struct span){ (const uint8_t *)record, strlen(record) }, &kept, e) &&
+	       execute(s, e, NULL, "INSERT INTO audit (seq, record, hash) VALUES (?, ?, ?)", "ibb", (int64_t)seq, kept.p, kept.n, hash,
 	               (size_t)32);
 }
 
@@ -189,13 +195,19 @@ bool store_audit_list(struct store *s, uint64_t after, unsigned limit, store_aud
 {
 	AUTO_QUERY *q = query(s, e, "SELECT seq, record, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", "ii", (int64_t)after,
 	                      (int64_t)limit);
+	AUTO_BUF record = { 0 };
 	uint8_t hash[32];
 	int rc = q != NULL ? 1 : -1;
+	struct err why;
 
 	while (rc == 1 && (rc = step(s, q, e)) == 1) {
 		memset(hash, 0, sizeof hash);
 		(void)col_blob(q, 2, hash, sizeof hash);
-		if (!each(arg, (uint64_t)sqlite3_column_int64(q, 0), (const char *)sqlite3_column_text(q, 1), hash))
+		record.n = 0;
+		/* A damaged one is shown as none, and does not hold. */
+		if (!pack_get(s, (struct span){ sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1) }, &record, &why))
+			record.n = 0;
+		if (!each(arg, (uint64_t)sqlite3_column_int64(q, 0), buf_str(&record), hash))
 			return true;
 	}
 	return rc == 0;

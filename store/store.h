@@ -171,8 +171,8 @@ MUST_USE bool store_serial_void(struct store *s, int64_t ref, struct span serial
 MUST_USE bool store_certificate_der(struct store *s, int64_t id, struct buf *out, struct err *e);
 MUST_USE bool store_certificate_by_serial(struct store *s, int64_t ref, struct span serial, struct certificate *out,
                                           struct err *e);
-/* The one delivered for this key since `since`, not revoked. EST-26. */
-MUST_USE bool store_certificate_by_request(struct store *s, const uint8_t key[32], int64_t since,
+/* The one delivered for this request (whose public key has this digest) since `since`, not revoked. EST-26. */
+MUST_USE bool store_certificate_by_request(struct store *s, const uint8_t key[32], const uint8_t spki[32], int64_t since,
                                            struct certificate *out, struct err *e);
 /* A subject other than `subject` that holds a certificate with this key which is neither expired nor revoked: its id in
  * *other, 0 none. X509-40. */
@@ -228,7 +228,8 @@ MUST_USE bool store_key_blocked(struct store *s, const uint8_t spki[32], bool *b
 
 /* Audit: records are made and chained by ra; kept in order. */
 MUST_USE bool store_audit_head(struct store *s, uint64_t *seq, uint8_t hash[32], struct err *e); /* 0: none yet */
-MUST_USE bool store_audit_add(struct store *s, uint64_t seq, const char *record, const uint8_t hash[32], struct err *e);
+MUST_USE bool store_audit_add(struct store *s, uint64_t seq, const char *event, const char *record, const uint8_t hash[32],
+                               struct err *e);
 typedef bool store_audit_each(void *arg, uint64_t seq, const char *record, const uint8_t hash[32]);
 MUST_USE bool store_audit_list(struct store *s, uint64_t after, unsigned limit, store_audit_each *each, void *arg,
                                struct err *e);

@@ -70,8 +70,7 @@ def test_changes_around_the_service__AUD_02__AUD_07():
     i.stop()
     # A record that was changed is found by the next start: said, recorded, and the service goes on.
     c = sqlite3.connect(i.dir / "caduceus.db")
-    c.execute("update audit set record = replace(record, 'change-1', 'change-2') where seq = (select max(seq) - 3 from audit)")
-    c.execute("update audit set record = replace(record, 'success', 'failed.') where seq = (select max(seq) - 3 from audit)")
+    c.execute("update audit set record = (select record from audit where seq = 3) where seq = (select max(seq) - 3 from audit)")
     c.commit()
     c.close()
     i.start()
@@ -108,8 +107,11 @@ def test_verify_accepts_and_finds__AUD_10():
     seq = connection.execute(f"select seq from {table} order by seq limit 1 offset {count // 2}").fetchone()[0]
     record = connection.execute(f"select record from {table} where seq = ?", (seq,)).fetchone()[0]
     connection.close()
-    # Every thirteenth octet of the record, whatever it stands for; a record that is gone; two that changed places.
-    changed = [record[:at] + ("0" if record[at] != "0" else "1") + record[at + 1:] for at in range(0, len(record), 13)]
+    # Every fifth octet of what is kept of the record, whatever it stands for; a record that is gone; two that changed places.
+    if isinstance(record, str):
+        record = record.encode()
+    changed = [record[:at] + (b"0" if record[at:at + 1] != b"0" else b"1") + record[at + 1:] for at in range(0, len(record), 5)]
+    changed += [record[:len(record) // 2], record + b"0", b"", b"\x01", b"\x01\xff\xff\xff\x7f" + record]
     sqls = [(f"update {table} set record = ? where seq = {seq}", (text,)) for text in changed]
     sqls += [(f"delete from {table} where seq = {seq}", ()),
              (f"delete from {table} where seq = (select max(seq) from {table})", ()),

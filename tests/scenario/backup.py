@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Backup while devices enrol, restore on a clean machine, an older backup, and an older database."""
+import base64
 import json
 import os
 import pathlib
@@ -158,26 +159,74 @@ def test_damaged_and_hostile_backups__OPS_13():
     check("No such file" in caduceus("backup", "verify", i.home / "nosuch", code=1).stderr)
 
 
+def der_of(i, serial):
+    return base64.b64decode(i.json("cert", "show", serial)["der"])
+
+
+def as_schema_1(i):
+    """The instance's database as the first version would have kept it: plain, in its own tables. The service is killed: a stop
+    is a record, too."""
+    certificates = {}
+    for c in i.certificates():
+        certificates[c["serial"]] = der_of(i, c["serial"])
+    records = [r["record"] for r in i.json("audit", "show")["records"]]
+    i.serve.kill()
+    i.serve.wait()
+    i.serve.stdout.close()
+    i.serve = None
+    db, old = i.dir / "caduceus.db", i.home / "old.db"
+    now = sqlite3.connect(db)
+    now.execute("attach ? as old", (str(old),))
+    script = (pathlib.Path(__file__).resolve().parents[2] / "store" / "schema" / "001.sql").read_text()
+    old_db = sqlite3.connect(old)
+    old_db.executescript(script)
+    old_db.close()
+    for table in ("meta", "subject", "identifier", "credential", "generation", "profile", "profile_number", "node", "intent", "blocked_key"):
+        now.execute(f"insert into old.{table} select * from main.{table}")
+    now.execute("insert into old.certificate select * from main.certificate")
+    for serial, der in certificates.items():
+        now.execute("update old.certificate set der = ? where serial = ?", (der, bytes.fromhex(serial)))
+    now.execute("insert into old.status select ref, serial, state, reason, revoked_at, not_after, seq from main.status")
+    hashes = [h for h, in now.execute("select hash from audit order by seq")]
+    equal(len(hashes), len(records))
+    now.executemany("insert into old.audit values (?, ?, ?)", [(n + 1, r, h) for n, (r, h) in enumerate(zip(records, hashes))])
+    now.commit()
+    now.execute("pragma old.user_version = 1")
+    now.commit()
+    now.close()
+    old_db = sqlite3.connect(old)
+    old_db.execute("pragma journal_mode = wal")
+    old_db.close()
+    for path in (db.with_name("caduceus.db-wal"), db.with_name("caduceus.db-shm")):
+        path.unlink(missing_ok=True)
+    with open(db, "r+b") as f:  # its owner stays
+        f.truncate(0)
+        f.write(old.read_bytes())
+    return certificates
+
+
 def test_an_older_database_is_migrated_when_asked__OPS_15():
     i = Instance("upgrade")
-    i.enroll("old-1")
-    i.stop()
+    first = i.enroll("old-1")
+    for n in range(6):
+        last = i.enroll(f"old-{n + 2}")
+    i.cli("cert", "revoke", i.serial(last))
+    certificates = as_schema_1(i)
     db = i.dir / "caduceus.db"
-    c = sqlite3.connect(db)
-    c.execute("drop index certificate_not_after")
-    c.execute("pragma user_version = 1")
-    c.commit()
-    c.execute("pragma wal_checkpoint(truncate)")
-    c.close()
     refused = caduceus("serve", "--dir", i.dir, code=None)
     check(refused.returncode != 0 and "caduceus upgrade" in refused.stderr, refused.stderr)
     done = caduceus("upgrade", "--dir", i.dir)
-    check("1 -> 2" in done.stdout, done.stdout)
-    check((i.dir / "caduceus.db.before-schema-2").exists())
+    newest = len(list((pathlib.Path(__file__).resolve().parents[2] / "store" / "schema").glob("*.sql")))
+    check(f"1 -> {newest}" in done.stdout, done.stdout)
+    check((i.dir / f"caduceus.db.before-schema-{newest}").exists())
     check("already" in caduceus("upgrade", "--dir", i.dir).stdout)
     i.start()
     i.enroll("new-1")
     i.cli("audit", "verify")
+    equal(i.ocsp(first), "good")
+    equal(i.ocsp(last), "revoked")
+    for serial, der in certificates.items():
+        equal(der_of(i, serial), der)
     i.stop()
     # A program older than the database refuses it.
     c = sqlite3.connect(db)

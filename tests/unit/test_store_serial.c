@@ -131,7 +131,7 @@ static void test_sequence_rises_with_every_change(void)
 	CU_ASSERT_TRUE(store_certificate_by_serial(s, 1, (struct span){ c.serial, 16 }, &got, &e));
 	CU_ASSERT_EQUAL(got.status, STORE_REVOKED);
 	/* A revoked one is no answer to a repeated request. */
-	CU_ASSERT_FALSE(store_certificate_by_request(s, c.request_key, 0, &got, &e));
+	CU_ASSERT_FALSE(store_certificate_by_request(s, c.request_key, c.spki, 0, &got, &e));
 	CU_ASSERT_EQUAL(e.kind, ERR_NOT_FOUND);
 	close_all(s);
 }
