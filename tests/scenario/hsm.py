@@ -147,6 +147,25 @@ def test_hanging_call_is_ended__HSM_12():
     i.stop()
 
 
+def test_hanging_at_the_start__HSM_12():
+    h = Hsm("hang-start")
+    i = h.i
+    pem = i.enroll("hang-start-1")
+    i.stop()
+    # A network HSM that is away does not refuse: the first call waits. systemd waits 90 s for a service.
+    h.rules(f"initialize 0 1000000 0 {HANG}")
+    began = time.monotonic()
+    i.start()
+    check(time.monotonic() - began < 60, "ready after", time.monotonic() - began)
+    check("hangs" in i.json("status", code=1)["signer"], i.json("status", code=None)["signer"])
+    equal(i.http(i.va + "/crl/devices/1.crl").status, 200)
+    h.rules()
+    wait_for("status", lambda: i.cli("status", code=None).returncode == 0, 60)
+    equal(i.ocsp(pem), "good")
+    i.enroll("hang-start-2")
+    i.stop()
+
+
 def test_slow_token__HSM_12():
     h = Hsm("slow")
     i = h.i
