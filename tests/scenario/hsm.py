@@ -238,10 +238,16 @@ def test_another_key_on_the_token__HSM_03():
     if USERS:
         for path in [h.dir / "tokens", *(h.dir / "tokens").rglob("*")]:
             shutil.chown(path, "caduceus-ca")
+    mark = len(i.log_text())
     i.start()
     wait_for("an alarm", lambda: "refuses what it needs" in i.log_text(), 15)
     said = i.json("status", code=1)
     check("key" in said["signer"] and "token" in said["signer"], said["signer"])
+    # It is looked for again every ten seconds; that is said once.
+    time.sleep(12)
+    log = i.log_text()[mark:]
+    equal(log.count("ALARM: the signer refuses"), len(set(re.findall(r'refuses what it needs to work" why="([^"]*)', log))), log)
+    check("signer ready" not in log, log)
     check(i.ocsp(pem) in ("trylater", "good"), i.ocsp(pem))
     i.stop()
 
