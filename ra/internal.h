@@ -290,6 +290,7 @@ void health_request(struct ra *ra, const struct in *in);
 void profile_judged(struct ra *ra, bool good, const struct err *why);
 /* backup.c */
 void backup_continue(struct ra *ra);
+void backup_sweep(struct ra *ra, int64_t older_than);
 MUST_USE bool restore_begin(struct ra *ra, struct err *e); /* false: it may not serve */
 /* changes.c */
 enum { DISK_ALARM = 80, DISK_FULL = 95 }; /* percent used */
