@@ -204,6 +204,26 @@ def test_wrong_pin_is_given_once__HSM_09():
     i.stop()
 
 
+def test_what_is_no_pin_is_not_tried__HSM_08__HSM_09():
+    h = Hsm("pin-no")
+    i = h.i
+    i.stop()
+    (h.dir / "logins").unlink()
+    for content, says in ((h.pin + "x" * 300, "longer than"), (h.pin + "\0", "binary")):
+        h.write_pin(content)
+        i.start()
+        wait_for("the reason", lambda: says in i.json("status", code=1)["signer"], 15)
+        i.stop()
+    if USERS:
+        h.write_pin(h.pin)
+        shutil.chown(h.pin_file, "root")
+        i.start()
+        wait_for("the reason", lambda: "chown caduceus-ca" in i.json("status", code=1)["signer"], 15)
+        i.stop()
+    check(not (h.dir / "logins").exists(), "attempts")
+    check(not (i.dir / "ca" / "pin-refused").exists(), "a latch")
+
+
 def test_wrong_pin_in_the_middle__HSM_09():
     h = Hsm("pin-mid")
     i = h.i
