@@ -284,6 +284,30 @@ def test_a_flipped_bit__HSM_06():
     i.stop()
 
 
+def test_a_responder_whose_signature_did_not_hold__HSM_06():
+    h = Hsm("flip-ocsp")
+    i = h.i
+    pem = i.enroll("flip-ocsp-1")
+    h.rules("flip 0 1 0 0")
+    equal(i.ocsp(pem, "-nonce"), "trylater")
+    wait_for("the alarm", lambda: "does not hold" in i.log_text(), 15)
+    h.rules()
+    wait_for("status", lambda: "the responder of devices did not hold" in i.json("status", code=None)["hsm"], 10)
+    equal(i.cli("status", code=None).returncode, 1)
+    # A new ra tells ca of the same responder: its key stays where it is.
+    ra = i.roles()["ra"]
+    os.kill(ra, 9)
+    wait_for("a new ra", lambda: i.roles().get("ra", ra) != ra and i.cli("device", "add", "flip-ocsp-2", code=None).returncode == 0, 10)
+    i.enroll("flip-ocsp-3")
+    equal(i.ocsp(pem, "-nonce"), "trylater")
+    # A restart is a person's act.
+    i.stop()
+    i.start()
+    equal(i.ocsp(pem, "-nonce"), "good")
+    wait_for("status", lambda: i.cli("status", code=None).returncode == 0, 10)
+    i.stop()
+
+
 def test_reach_is_declared__HSM_11():
     h = Hsm("reach", "hsm.ports=1792 9004")
     i = h.i
