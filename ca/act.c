@@ -224,6 +224,21 @@ bool act_ocsp(struct ca *ca, struct span body, struct buf *out, struct err *e)
 
 /* --- State and the token, for officers */
 
+/* Not only the log says so: what such a key signed is not signed until somebody acts. */
+static void say_quarantined(const struct ca *ca, struct ca_state *s)
+{
+	for (size_t i = 0; i < ca->authority_n; i++) {
+		const struct authority *a = ca->authorities[i];
+		bool own = a->signer.quarantined;
+
+		if (!own && (a->responder == NULL || !a->responder->signer.quarantined))
+			continue;
+		s->hsm_up = false;
+		snprintf(s->hsm_text, sizeof s->hsm_text, "a signature by the key of %s%s did not hold; the key is not used until a restart",
+		         own ? "" : "the responder of ", a->gen.name);
+	}
+}
+
 void act_state(struct ca *ca, struct buf *out)
 {
 	AUTO_BUF counted = { 0 };
@@ -236,6 +251,7 @@ void act_state(struct ca *ca, struct buf *out)
 	s.hsm_up = hsm_recover(ca->c.hsm, &e);
 	snprintf(s.hsm_text, sizeof s.hsm_text, s.hsm_up ? "%s (%s %s, serial %s)" : "%.200s", s.hsm_up ? t.token : e.text,
 	         t.manufacturer, t.model, t.serial);
+	say_quarantined(ca, &s);
 	s.sessions = t.sessions;
 	pthread_mutex_lock(&ca->lock);
 	s.queue = ca->issue.n + ca->ocsp.n;

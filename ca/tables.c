@@ -217,13 +217,17 @@ bool tables_authority_put(struct ca *ca, struct span body, struct err *e)
 	return good;
 }
 
-/* The key of a responder that was replaced has nothing left to sign. */
-static void retire(struct ca *ca, const struct responder *old, const struct responder *fresh)
+/* The key of a responder that was replaced has nothing left to sign; the same key stays what it was. */
+static void retire(struct ca *ca, const struct responder *old, struct responder *fresh)
 {
 	struct err e;
 
-	if (old == NULL || (old->key_id_n == fresh->key_id_n && memcmp(old->key_id, fresh->key_id, old->key_id_n) == 0))
+	if (old == NULL)
 		return;
+	if (old->key_id_n == fresh->key_id_n && memcmp(old->key_id, fresh->key_id, old->key_id_n) == 0) {
+		fresh->signer.quarantined = old->signer.quarantined;
+		return;
+	}
 	if (!hsm_key_destroy(ca->c.hsm, (struct span){ old->key_id, old->key_id_n }, &e))
 		log_event(LOG_LEVEL_WARN, "the old responder's key stays on the token", "why", e.text, NULL);
 }

@@ -268,6 +268,7 @@ static size_t count_of(const struct invocation *i, const char *option)
 static enum exit_code backup_create(struct invocation *i)
 {
 	AUTO_FREE char *named = mem_printf("caduceus-%lld.%s", (long long)time(NULL), has_option(i, "to") ? "cms" : "tar");
+	AUTO_FREE char *copies = mem_printf("%s/backup", i->dir);
 	const char *out = has_option(i, "out") ? option_of(i, "out") : named;
 	enum exit_code code;
 	json_t *answer, *doc;
@@ -278,6 +279,8 @@ static enum exit_code backup_create(struct invocation *i)
 		return complain(EXIT_USAGE, "a backup that one person alone can open is lost with that person: give --to twice at least");
 	if (access(out, F_OK) == 0)
 		return complain(EXIT_FAILED, "%s exists; choose another --out", out);
+	if (access(copies, F_OK) == 0 && access(copies, R_OK | W_OK | X_OK) != 0)
+		return complain(EXIT_DENIED, "the service puts a copy of the database into %s, which is not yours to read: run this as root", copies);
 	umask(0077);
 	code = ask(i, "backup.create", json_object(), &answer);
 	if (code != EXIT_DONE)
@@ -343,7 +346,7 @@ static bool extract_one(struct archive *tar, const char *dir, const char *name, 
 	return archive_read_data_into_fd(tar, fd) == ARCHIVE_OK || err_set(e, ERR_BAD_REQUEST, "archive: %s", archive_error_string(tar));
 }
 
-static bool extract(const char *path, const char *dir, struct err *e)
+static bool extract(const char *path, const char *dir, size_t *members, struct err *e)
 {
 	struct archive *tar = archive_read_new();
 	struct archive_entry *a;
@@ -370,14 +373,15 @@ static bool extract(const char *path, const char *dir, struct err *e)
 			good = extract_one(tar, dir, name, e);
 	}
 	archive_read_free(tar);
+	*members = n;
 	return good && (n != 0 || err_set(e, ERR_BAD_REQUEST, "%s is no backup of caduceus, or damaged", path));
 }
 
 /* Every file that the manifest lists is there and whole, and there is no other one. */
-static bool check_manifest(const char *dir, json_t **out, struct err *e)
+static bool check_manifest(const char *dir, size_t members, json_t **out, struct err *e)
 {
 	AUTO_FREE char *path = mem_printf("%s/manifest.json", dir);
-	json_t *m = json_load_file(path, JSON_REJECT_DUPLICATES, NULL), *f;
+	json_t *m = json_load_file(path, JSON_REJECT_DUPLICATES, NULL), *f, *names = json_object();
 	bool database = false, good = json_integer_value(json_object_get(m, "format")) == 1;
 	size_t i;
 
@@ -395,7 +399,12 @@ static bool check_manifest(const char *dir, json_t **out, struct err *e)
 		if (good && (strcmp(hex, member(f, "sha256")) != 0 || size != json_integer_value(json_object_get(f, "size"))))
 			good = err_set(e, ERR_BAD_REQUEST, "%s is not as the manifest says: the backup is damaged", member(f, "name"));
 		database |= strcmp(member(f, "name"), "caduceus.db") == 0;
+		json_object_set_new(names, member(f, "name"), json_true());
 	}
+	/* No name stands twice in the archive (extract_one), so what is not listed is one too many; manifest.json is not. */
+	if (good && json_object_size(names) + 1 != members)
+		good = err_set(e, ERR_BAD_REQUEST, "the backup holds a file that its manifest does not list");
+	json_decref(names);
 	if (good && !database)
 		good = err_set(e, ERR_BAD_REQUEST, "the backup holds no database");
 	if (!good) {
@@ -460,13 +469,14 @@ static bool unpack(const struct invocation *i, const char *file, const char *dir
 {
 	AUTO_FREE char *plain = mem_printf("%s/plain.tar", dir);
 	bool sealed = is_sealed(file), good;
+	size_t members;
 
 	if (access(file, R_OK) != 0)
 		return err_sys(e, ERR_IO, "%s", file);
-	good = (!sealed || unseal(i, file, plain, e)) && extract(sealed ? plain : file, dir, e);
+	good = (!sealed || unseal(i, file, plain, e)) && extract(sealed ? plain : file, dir, &members, e);
 	if (sealed)
 		(void)unlink(plain);
-	if (!good || !check_manifest(dir, manifest, e))
+	if (!good || !check_manifest(dir, members, manifest, e))
 		return false;
 	if (!database_is_inside(dir, e)) {
 		json_decref(*manifest);

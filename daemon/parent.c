@@ -33,7 +33,7 @@
 
 enum {
 	DRAIN_SECONDS = 30,
-	EARLY_SECONDS = 10,   /* a role that dies sooner than this is started again more slowly each time */
+	LATE_SECONDS = 10,    /* a ca whose start took so long and failed will not be better at once */
 	BACKOFF_FIRST_MS = 50,
 	BACKOFF_LAST_MS = 5000,
 	START_TRIES = 3,      /* before it was ever ready, a role may fail so often; then the service gives up */
@@ -365,9 +365,8 @@ static void role_died(struct parent *p, enum role_id r, int status)
 {
 	struct child *c = &p->child[r];
 	int64_t mono = clock_mono();
+	bool was_ready = c->ready, late;
 	unsigned shift;
-
-	bool was_ready = c->ready;
 
 	hear(p, r); /* its last words */
 	close(c->control);
@@ -377,7 +376,8 @@ static void role_died(struct parent *p, enum role_id r, int status)
 	if (p->stop != 0)
 		return;
 	/* One that had come up is needed at once, whatever ended it; one that can't come up is tried more and more slowly. */
-	c->failures = !was_ready && mono - c->started < EARLY_SECONDS * US_PER_SECOND ? c->failures + 1 : 1;
+	c->failures = was_ready ? 1 : c->failures + 1;
+	late = r == ROLE_CA && !was_ready && mono - c->started > LATE_SECONDS * US_PER_SECOND;
 	shift = c->failures > 8 ? 8 : c->failures - 1;
 	c->next_start = mono + 1000 * (int64_t)(c->failures == 1 ? 0 : (BACKOFF_FIRST_MS << shift) < BACKOFF_LAST_MS
 	                                                                     ? BACKOFF_FIRST_MS << shift
@@ -388,7 +388,8 @@ static void role_died(struct parent *p, enum role_id r, int status)
 	          LOG_NUM(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), "failures", LOG_NUM(c->failures),
 	          "why", c->why[0] != 0 ? c->why : NULL, NULL);
 	memcpy(c->said, c->why, sizeof c->said);
-	if (!c->ever_ready && !p->said_ready && (p->o->provision || c->failures >= START_TRIES))
+	/* Nobody waits for three calls that hang: whoever started the service has lost patience by then. */
+	if (!c->ever_ready && !p->said_ready && (p->o->provision || late || c->failures >= START_TRIES))
 		give_up(p, r);
 	if (r == ROLE_CA)
 		tell_why(p);

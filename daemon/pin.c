@@ -19,6 +19,11 @@ static bool read_line(int fd, const char *name, char *out, size_t cap, struct er
 	if (n < 0)
 		return err_sys(e, ERR_CONFIG, "%s", name);
 	out[n] = 0;
+	/* What is cut or has an end inside is another PIN, and the token counts it. */
+	if ((size_t)n == cap - 1 || strlen(out) != (size_t)n) {
+		mem_wipe(out, cap);
+		return err_set(e, ERR_CONFIG, "%s holds no PIN: it is longer than %zu octets, or binary", name, cap - 2);
+	}
 	out[strcspn(out, "\r\n")] = 0;
 	if (out[0] == 0)
 		return err_set(e, ERR_CONFIG, "%s holds no PIN", name);
@@ -30,6 +35,9 @@ static bool from_file(const char *path, char *out, size_t cap, struct err *e)
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 
+	if (fd < 0 && errno == EACCES)
+		return err_set(e, ERR_CONFIG, "PIN file %s can't be read by the user of ca: chown caduceus-ca it, and let others pass (chmod o+x) "
+		                              "through its folders", path);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return err_sys(e, ERR_CONFIG, "PIN file %s", path);
 	if (!S_ISREG(st.st_mode) || (st.st_mode & 0077) != 0)

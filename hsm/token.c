@@ -154,6 +154,18 @@ static char *latch_path(const struct hsm *h)
 	return mem_printf("%s/ca/pin-refused", h->dir);
 }
 
+/* A latch that can't be written would be no latch: each start would give the wrong PIN again, until the token locks. */
+static bool latch_can_be_set(struct hsm *h, struct err *e)
+{
+	AUTO_FREE char *path = mem_printf("%s/ca/pin-tried", h->dir);
+	static const uint8_t room[512] = { 0 };
+
+	if (!file_write_atomic(path, room, sizeof room, 0600, e))
+		return err_in(e, "the PIN is not tried, for its refusal could not be kept");
+	(void)unlink(path);
+	return true;
+}
+
 /* The latch names the PIN source's state in its first line: a changed source opens it. */
 bool token_unlatched(struct hsm *h, struct err *e)
 {
@@ -163,7 +175,7 @@ bool token_unlatched(struct hsm *h, struct err *e)
 	struct err why;
 
 	if (!file_read(&text, path, 8192, &why) && why.kind == ERR_NOT_FOUND)
-		return true;
+		return latch_can_be_set(h, e);
 	if (h->pin_mark[0] != 0 && strncmp(buf_str(&text), mine, strlen(mine)) != 0) {
 		if (unlink(path) == 0) {
 			log_event(LOG_LEVEL_INFO, "the PIN source has changed: the PIN is tried again", NULL);

@@ -8,11 +8,38 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PAGES_A_TURN = 256, NUMBER_JUMP = 1000 };
+
+/* TIME-xxxx.db and its journal; what somebody else keeps in the folder stays. */
+static bool is_copy(const char *name)
+{
+	const char *z = strstr(name, "Z-");
+
+	return z != NULL && strlen(z) >= 9 && (strcmp(z + 6, ".db") == 0 || strcmp(z + 6, ".db-journal") == 0);
+}
+
+/* Who asks for a copy takes it and removes it; one that stays was left behind by a crash, and holds every name. */
+void backup_sweep(struct ra *ra, int64_t older_than)
+{
+	AUTO_FREE char *folder = mem_printf("%s/backup", ra->c.dir);
+	DIR *d = opendir(folder);
+	struct dirent *entry;
+	struct stat st;
+
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		if (is_copy(entry->d_name) && fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_mtim.tv_sec * US_PER_SECOND <= ra->now - older_than && unlinkat(dirfd(d), entry->d_name, 0) == 0)
+			log_event(LOG_LEVEL_WARN, "a backup's copy that nobody took is removed", "file", entry->d_name, NULL);
+	if (d != NULL)
+		closedir(d);
+}
 
 bool backup_create(struct call *c, struct err *e)
 {
@@ -21,6 +48,7 @@ bool backup_create(struct call *c, struct err *e)
 
 	if (w->copy != NULL)
 		return err_set(e, ERR_BUSY, "a backup is being made for another officer; try again in a moment");
+	backup_sweep(c->ra, US_PER_HOUR);
 	clock_rfc3339_s(c->ra->now, when, sizeof when);
 	for (char *p = when; *p != 0; p++)
 		if (*p == ':')

@@ -151,6 +151,8 @@ struct ra {
 	bool up[RA_PORT_COUNT];
 	char ca_why[256];            /* it is away, or refused what it needs to work; empty: nothing known */
 	bool setup_refused;          /* this time */
+	uint8_t refusal[RA_GEN_MAX + RA_PROFILE_MAX][32]; /* digests of what it gave as reasons */
+	size_t refusal_n;
 	int64_t setup_retry_at;      /* mono us: it refused something that may pass; 0 no */
 	int setup_left;
 	int64_t setup_epoch;         /* rises with every ca that comes up or is lost */
@@ -289,6 +291,7 @@ void health_request(struct ra *ra, const struct in *in);
 void profile_judged(struct ra *ra, bool good, const struct err *why);
 /* backup.c */
 void backup_continue(struct ra *ra);
+void backup_sweep(struct ra *ra, int64_t older_than);
 MUST_USE bool restore_begin(struct ra *ra, struct err *e); /* false: it may not serve */
 /* changes.c */
 enum { DISK_ALARM = 80, DISK_FULL = 95 }; /* percent used */

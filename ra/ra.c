@@ -756,6 +756,7 @@ bool ra_open(struct ra **out, const struct ra_config *c, int64_t now, int64_t mo
 	if (!begin(ra, e))
 		return false;
 	trust_files(ra);
+	backup_sweep(ra, 0);
 	*out = TAKE(ra);
 	return true;
 }

@@ -91,44 +91,66 @@ static void next_phase(struct ra *ra)
 				if (ra->gens[i].has_responder)
 					put_responder(ra, i, -1);
 		if (ra->setup_phase == SETUP_DONE) {
-			if (!ra->setup_refused)
+			if (!ra->setup_refused) {
 				ra->ca_why[0] = 0;
-			log_event(LOG_LEVEL_INFO, "signer ready", "profiles", LOG_NUM(ra->profile_n), "authorities", LOG_NUM(ra->gen_n), NULL);
+				log_event(LOG_LEVEL_INFO, "signer ready", "profiles", LOG_NUM(ra->profile_n), "authorities", LOG_NUM(ra->gen_n), NULL);
+			}
 			issue_ca_back(ra);
 		}
 	}
 }
 
-static void begin(struct ra *ra, bool profiles)
+static void begin(struct ra *ra, bool again)
 {
 	ra->setup_phase = SETUP_ROOTS;
 	ra->setup_left = 0;
 	ra->setup_epoch++;
 	ra->setup_retry_at = 0;
 	ra->setup_refused = false;
-	for (size_t i = 0; profiles && i < ra->profile_n; i++)
-		put_profile(ra, i);
+	for (size_t i = 0; i < ra->profile_n; i++)
+		if (!again || !ra->profiles[i].accepted)
+			put_profile(ra, i);
 	put_authorities(ra, true);
 	next_phase(ra);
 }
 
 void setup_begin(struct ra *ra)
 {
-	begin(ra, true);
+	ra->refusal_n = 0;
+	begin(ra, false);
 }
 
-/* A token that was away comes back, and so may a key of its. What ca has taken it keeps. */
+/* A token that was away comes back, and so may a key of its. What ca has taken it keeps; what it is being asked is
+ * answered first, since answers to an earlier epoch are not heard. */
 void setup_retry(struct ra *ra)
 {
-	if (ra->setup_retry_at != 0 && ra->mono >= ra->setup_retry_at && ra->setup_phase == SETUP_DONE && ra->up[RA_PORT_CA])
-		begin(ra, false);
+	if (ra->setup_retry_at != 0 && ra->mono >= ra->setup_retry_at && ra->setup_phase == SETUP_DONE && ra->setup_left == 0 &&
+	    ra->up[RA_PORT_CA])
+		begin(ra, true);
+}
+
+/* Each reason once for a ca, however often it is given. */
+static bool is_news(struct ra *ra, const char *why)
+{
+	uint8_t digest[32];
+
+	digest_sha256(digest, why, strlen(why));
+	for (size_t i = 0; i < ra->refusal_n; i++)
+		if (memcmp(ra->refusal[i], digest, sizeof digest) == 0)
+			return false;
+	if (ra->refusal_n == COUNT_OF(ra->refusal))
+		return false;
+	memcpy(ra->refusal[ra->refusal_n++], digest, sizeof digest);
+	return true;
 }
 
 static void refused(struct ra *ra, const char *why)
 {
-	if (strncmp(ra->ca_why, why, sizeof ra->ca_why - 1) != 0)
+	if (is_news(ra, why))
 		log_event(LOG_LEVEL_ERROR, "ALARM: the signer refuses what it needs to work", "why", why, NULL);
-	snprintf(ra->ca_why, sizeof ra->ca_why, "%.255s", why);
+	/* The first of them, the authority above all others, perhaps, is what `status` says. */
+	if (!ra->setup_refused)
+		snprintf(ra->ca_why, sizeof ra->ca_why, "%.255s", why);
 	ra->setup_refused = true;
 	ra->setup_retry_at = ra->mono + SETUP_RETRY_S * US_PER_SECOND;
 }

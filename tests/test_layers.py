@@ -52,6 +52,20 @@ def test_pkcs11_stays_in_its_room():
                 problems.append(f"{path.relative_to(root)} speaks PKCS#11")
 
 
+def test_every_alarm_is_explained():
+    manual = (root / "docs/operations.md").read_text()
+    rows = "\n".join(line for line in manual.splitlines() if line.startswith("|"))
+    alarms = set()
+    for path in root.glob("*/*.c"):
+        if path.parent.name in rooms:
+            alarms |= set(re.findall(r'"ALARM: ([^";:,]*)', path.read_text()))
+    if len(alarms) < 5:
+        problems.append("the alarms are not found")
+    for alarm in sorted(alarms):
+        if "ALARM: " + " ".join(alarm.split()[:3]) not in rows:
+            problems.append(f"docs/operations.md does not say what to do: ALARM: {alarm}")
+
+
 tests = [v for k, v in dict(globals()).items() if k.startswith("test_")]
 failed = 0
 for test in tests:

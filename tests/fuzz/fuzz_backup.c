@@ -76,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_FREE char *file = NULL, *dir = NULL;
 	json_t *manifest = NULL;
 	struct err e = { 0 };
+	size_t members;
 
 	umask(0077);
 	if (home[0] == 0) {
@@ -89,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (mkdir(dir, 0700) != 0 || !file_write_atomic(file, data, size, 0600, &e))
 		abort();
 	e = (struct err){ 0 };
-	if (extract(file, dir, &e) && check_manifest(dir, &manifest, &e)) {
+	if (extract(file, dir, &members, &e) && check_manifest(dir, members, &manifest, &e)) {
 		if (json_array_size(json_object_get(manifest, "files")) == 0)
 			abort();
 		json_decref(manifest);

@@ -10,8 +10,10 @@ import sqlite3
 import subprocess
 import tarfile
 import threading
+import time
 
 from harness import BUILD, Failure, Instance, check, equal, main, run
+from sandbox import USERS
 
 
 def caduceus(*argv, code=0):
@@ -154,6 +156,10 @@ def test_damaged_and_hostile_backups__OPS_13():
         refused("path", tar([("manifest.json", b"{}", tarfile.REGTYPE), (name, b"x", tarfile.REGTYPE)]), "no backup")
     refused("link", tar([("caduceus.db", b"", tarfile.SYMTYPE)]), "no backup")
     refused("manifest", tar([("manifest.json", b'{"format":2,"files":[]}', tarfile.REGTYPE)]), "manifest")
+    with tarfile.open(good) as t:
+        whole = [(m.name, t.extractfile(m).read(), tarfile.REGTYPE) for m in t.getmembers()]
+    caduceus("backup", "verify", good)
+    refused("unlisted", tar([*whole, ("profiles/evil.yaml", b"name: evil\n", tarfile.REGTYPE)]), "does not list")
     refused("nodb", tar([("manifest.json", b'{"format":1,"files":[]}', tarfile.REGTYPE)]), "database")
     refused("more", tar([("manifest.json", b'{"format":1,"files":[{"name":"../x","sha256":"","size":0}]}', tarfile.REGTYPE)]))
     check("No such file" in caduceus("backup", "verify", i.home / "nosuch", code=1).stderr)
@@ -203,6 +209,32 @@ def as_schema_1(i):
         f.truncate(0)
         f.write(old.read_bytes())
     return certificates
+
+
+def test_copies_are_left_to_nobody__OPS_13():
+    i = Instance("backup-left")
+    folder = i.dir / "backup"
+    if USERS:
+        # An officer who may ask for a copy, but not read it, makes none.
+        folder.chmod(0o700)
+        done = run("setpriv", "--reuid=caduceus-va", "--regid=caduceus-va", "--clear-groups", BUILD / "caduceus", "backup", "create",
+                   "--out", "/tmp/none.tar", "--dir", i.dir)
+        equal(done.returncode, 4, done.stderr)
+        check("as root" in done.stderr, done.stderr)
+    equal(list(folder.iterdir()), [])
+    # What a crash left behind goes with the next start; what is no copy of ours stays.
+    i.stop()
+    for name in ("2026-01-02T03-04-05Z-00af.db", "2026-01-02T03-04-05Z-00af.db-journal", "hospital.cms", "Z-.db"):
+        (folder / name).write_bytes(b"x")
+    i.start()
+    equal(sorted(p.name for p in folder.iterdir()), ["Z-.db", "hospital.cms"])
+    # While it serves, with the next backup, once it is old enough that nobody reads it any more.
+    for name, age in (("2026-01-02T03-04-05Z-00b0.db", 7200), ("2026-01-02T03-04-05Z-00b1.db", 60)):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    i.cli("backup", "create", "--out", i.home / "good.tar")
+    equal(sorted(p.name for p in folder.iterdir()), ["2026-01-02T03-04-05Z-00b1.db", "Z-.db", "hospital.cms"])
+    i.stop()
 
 
 def test_an_older_database_is_migrated_when_asked__OPS_15():

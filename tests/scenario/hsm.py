@@ -147,6 +147,25 @@ def test_hanging_call_is_ended__HSM_12():
     i.stop()
 
 
+def test_hanging_at_the_start__HSM_12():
+    h = Hsm("hang-start")
+    i = h.i
+    pem = i.enroll("hang-start-1")
+    i.stop()
+    # A network HSM that is away does not refuse: the first call waits. systemd waits 90 s for a service.
+    h.rules(f"initialize 0 1000000 0 {HANG}")
+    began = time.monotonic()
+    i.start()
+    check(time.monotonic() - began < 60, "ready after", time.monotonic() - began)
+    check("hangs" in i.json("status", code=1)["signer"], i.json("status", code=None)["signer"])
+    equal(i.http(i.va + "/crl/devices/1.crl").status, 200)
+    h.rules()
+    wait_for("status", lambda: i.cli("status", code=None).returncode == 0, 60)
+    equal(i.ocsp(pem), "good")
+    i.enroll("hang-start-2")
+    i.stop()
+
+
 def test_slow_token__HSM_12():
     h = Hsm("slow")
     i = h.i
@@ -185,6 +204,26 @@ def test_wrong_pin_is_given_once__HSM_09():
     i.stop()
 
 
+def test_what_is_no_pin_is_not_tried__HSM_08__HSM_09():
+    h = Hsm("pin-no")
+    i = h.i
+    i.stop()
+    (h.dir / "logins").unlink()
+    for content, says in ((h.pin + "x" * 300, "longer than"), (h.pin + "\0", "binary")):
+        h.write_pin(content)
+        i.start()
+        wait_for("the reason", lambda: says in i.json("status", code=1)["signer"], 15)
+        i.stop()
+    if USERS:
+        h.write_pin(h.pin)
+        shutil.chown(h.pin_file, "root")
+        i.start()
+        wait_for("the reason", lambda: "chown caduceus-ca" in i.json("status", code=1)["signer"], 15)
+        i.stop()
+    check(not (h.dir / "logins").exists(), "attempts")
+    check(not (i.dir / "ca" / "pin-refused").exists(), "a latch")
+
+
 def test_wrong_pin_in_the_middle__HSM_09():
     h = Hsm("pin-mid")
     i = h.i
@@ -219,10 +258,16 @@ def test_another_key_on_the_token__HSM_03():
     if USERS:
         for path in [h.dir / "tokens", *(h.dir / "tokens").rglob("*")]:
             shutil.chown(path, "caduceus-ca")
+    mark = len(i.log_text())
     i.start()
     wait_for("an alarm", lambda: "refuses what it needs" in i.log_text(), 15)
     said = i.json("status", code=1)
     check("key" in said["signer"] and "token" in said["signer"], said["signer"])
+    # It is looked for again every ten seconds; that is said once.
+    time.sleep(12)
+    log = i.log_text()[mark:]
+    equal(log.count("ALARM: the signer refuses"), len(set(re.findall(r'refuses what it needs to work" why="([^"]*)', log))), log)
+    check("signer ready" not in log, log)
     check(i.ocsp(pem) in ("trylater", "good"), i.ocsp(pem))
     i.stop()
 
@@ -236,6 +281,30 @@ def test_a_flipped_bit__HSM_06():
     check(reply.status in (200, 503), reply.status, reply.text)
     wait_for("the alarm", lambda: "does not hold" in i.log_text(), 15)
     equal(len([c for c in i.certificates() if c["device"] == "flip-1"]), 1 if reply.status == 200 else 0)
+    i.stop()
+
+
+def test_a_responder_whose_signature_did_not_hold__HSM_06():
+    h = Hsm("flip-ocsp")
+    i = h.i
+    pem = i.enroll("flip-ocsp-1")
+    h.rules("flip 0 1 0 0")
+    equal(i.ocsp(pem, "-nonce"), "trylater")
+    wait_for("the alarm", lambda: "does not hold" in i.log_text(), 15)
+    h.rules()
+    wait_for("status", lambda: "the responder of devices did not hold" in i.json("status", code=None)["hsm"], 10)
+    equal(i.cli("status", code=None).returncode, 1)
+    # A new ra tells ca of the same responder: its key stays where it is.
+    ra = i.roles()["ra"]
+    os.kill(ra, 9)
+    wait_for("a new ra", lambda: i.roles().get("ra", ra) != ra and i.cli("device", "add", "flip-ocsp-2", code=None).returncode == 0, 10)
+    i.enroll("flip-ocsp-3")
+    equal(i.ocsp(pem, "-nonce"), "trylater")
+    # A restart is a person's act.
+    i.stop()
+    i.start()
+    equal(i.ocsp(pem, "-nonce"), "good")
+    wait_for("status", lambda: i.cli("status", code=None).returncode == 0, 10)
     i.stop()
 
 

@@ -161,6 +161,24 @@ def test_profiles__OPS_08(i):
     check(i.cli("profile", "load", changed, code=None).returncode != 0, "9,000 days were accepted")
 
 
+def test_a_profile_that_is_refused_stays_said__OPS_03():
+    i = Instance("profile-no")
+    path = i.dir / "profiles" / "device.yaml"
+    source = path.read_text()
+    path.write_text(re.sub(r"(?m)^authority:.*$", "authority: root", source))
+    i.serve.send_signal(signal.SIGHUP)
+    wait_for("the reason", lambda: "the root signs authorities only" in i.json("status", code=None)["signer"], 10)
+    # Nothing is issued under it, so it is not forgotten when the signer is asked again, ten seconds later.
+    time.sleep(12)
+    check("the root signs authorities only" in i.json("status", code=1)["signer"], i.json("status", code=None)["signer"])
+    equal(i.log_text().count("ALARM: the signer refuses"), 1, i.log_text()[-2000:])
+    path.write_text(source)
+    i.serve.send_signal(signal.SIGHUP)
+    wait_for("status", lambda: i.cli("status", code=None).returncode == 0, 25)
+    i.enroll("profile-1")
+    i.stop()
+
+
 def test_hsm_keys_are_what_they_must__HSM_01__HSM_06(i):
     keys = i.json("hsm", "list")["keys"]
     check(len(keys) >= 5, "root, devices, servers, two responders:", keys)

@@ -406,6 +406,28 @@ static void test_wrong_pin_once__HSM_09(void)
 	place_free(&p);
 }
 
+static void test_no_attempt_without_a_latch__HSM_09(void)
+{
+	AUTO_FREE char *folder = NULL, *away = NULL;
+	struct place p;
+	struct err e;
+
+	place_with_token(&p);
+	folder = mem_printf("%s/ca", p.dir);
+	away = mem_printf("%s/ca.away", p.dir);
+	CU_ASSERT_EQUAL(rename(folder, away), 0);
+	p.wrong = true;
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_FALSE(open_as(&p, "embedded", "caduceus", &e));
+		CU_ASSERT_EQUAL(e.kind, ERR_IO);
+	}
+	CU_ASSERT_EQUAL(p.asked, 0);
+	CU_ASSERT_EQUAL(rename(away, folder), 0);
+	p.wrong = false;
+	CU_ASSERT_TRUE(open_as(&p, "embedded", "caduceus", &e));
+	place_free(&p);
+}
+
 static bool open_marked(struct place *p, const char *mark, struct err *e)
 {
 	AUTO_STRUCT(hsm) *h = NULL;
@@ -685,6 +707,7 @@ static const struct cu_case cases[] = {
 	{ "reopen_and_two_keys", test_reopen_and_two_keys },
 	{ "key_that_is_not_there", test_key_that_is_not_there },
 	{ "wrong_pin_once__HSM_09", test_wrong_pin_once__HSM_09 },
+	{ "no_attempt_without_a_latch__HSM_09", test_no_attempt_without_a_latch__HSM_09 },
 	{ "latch_opens_with_a_new_source__HSM_09", test_latch_opens_with_a_new_source__HSM_09 },
 	{ "source_without_a_pin_sets_no_latch__HSM_08", test_source_without_a_pin_sets_no_latch__HSM_08 },
 	{ "pin_page__HSM_08", test_pin_page__HSM_08 },
