@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <libgen.h>
 #include <limits.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
@@ -265,6 +266,15 @@ static size_t count_of(const struct invocation *i, const char *option)
 	return n;
 }
 
+/* A power failure behind "done" takes nothing away: the file, and its name in the folder. */
+static bool make_durable(const char *path, bool whole_system, struct err *e)
+{
+	AUTO_FREE char *copy = mem_text(path);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC), folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return (fd >= 0 && folder >= 0 && (whole_system ? syncfs(fd) : fsync(fd)) == 0 && fsync(folder) == 0) || err_sys(e, ERR_IO, "%s", path);
+}
+
 static enum exit_code backup_create(struct invocation *i)
 {
 	AUTO_FREE char *named = mem_printf("caduceus-%lld.%s", (long long)time(NULL), has_option(i, "to") ? "cms" : "tar");
@@ -285,7 +295,7 @@ static enum exit_code backup_create(struct invocation *i)
 	code = ask(i, "backup.create", json_object(), &answer);
 	if (code != EXIT_DONE)
 		return code;
-	good = make(i, answer, out, &e);
+	good = make(i, answer, out, &e) && make_durable(out, false, &e);
 	(void)unlink(member(answer, "file"));
 	doc = json_pack("{s:s,s:s,s:O,s:b}", "file", out, "instance", member(answer, "instance"), "audit_seq",
 	                json_object_get(answer, "audit_seq"), "encrypted", has_option(i, "to"));
@@ -588,9 +598,8 @@ static enum exit_code restore(struct invocation *i)
 		AUTO_FREE char *path = mem_printf("%s/manifest.json", fresh);
 
 		(void)unlink(path);
-		good = set_modes(fresh) && rename(fresh, i->dir) == 0;
-		if (!good)
-			err_sys(&e, ERR_IO, "%s", i->dir);
+		good = (set_modes(fresh) || err_sys(&e, ERR_IO, "%s", fresh)) && make_durable(fresh, true, &e) &&
+		       (rename(fresh, i->dir) == 0 || err_sys(&e, ERR_IO, "%s", i->dir)) && make_durable(i->dir, false, &e);
 	}
 	if (!good) {
 		json_decref(manifest);

@@ -177,6 +177,10 @@ static enum exit_code audit_verify(struct invocation *i)
 
 	if (!role_program("ra", program, sizeof program))
 		return complain(EXIT_FAILED, "the program caduceus-ra is missing");
+	AUTO_FREE char *database = mem_printf("%s/caduceus.db", i->dir);
+
+	if (access(database, F_OK) == 0 && access(database, R_OK) != 0)
+		return complain(EXIT_DENIED, "%s is the service's alone: run this as root", database);
 	execl(program, "caduceus-ra", i->dir, i->json ? "--audit-verify-json" : "--audit-verify", (char *)NULL);
 	return complain(EXIT_FAILED, "%s can't be run", program);
 }

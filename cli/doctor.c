@@ -9,13 +9,16 @@
 #include "base/mem.h"
 #include "config/config.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 AUTO_DEFINE(BIO, BIO_free_all)
@@ -168,6 +171,18 @@ static void crl_files(struct exam *x, json_t *authorities)
 	}
 }
 
+/* The socket's file outlives the service. */
+static bool listens(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || strlen(path) >= sizeof a.sun_path)
+		return false;
+	strcpy(a.sun_path, path);
+	return connect(fd, (struct sockaddr *)&a, sizeof a) == 0 || (errno != ECONNREFUSED && errno != ENOENT);
+}
+
 /* What only the running service knows. */
 static void service(struct exam *x)
 {
@@ -175,7 +190,7 @@ static void service(struct exam *x)
 	json_t *doc = NULL, *v;
 	const char *name;
 
-	if (access(socket, F_OK) != 0) {
+	if (!listens(socket)) {
 		say(x, WARNING, "service", "it does not run: systemctl start caduceus, or caduceus serve --dir %s", x->i->dir);
 		return;
 	}

@@ -520,7 +520,8 @@ static void hear(struct parent *p, enum role_id r)
 {
 	struct control c;
 
-	while (p->child[r].pid != 0 && control_recv(p->child[r].control, &c) == CONTROL_GOT) {
+	/* So many a turn: a role that was taken over has its say, no more. */
+	for (int n = 0; n < 16 && p->child[r].pid != 0 && control_recv(p->child[r].control, &c) == CONTROL_GOT; n++) {
 		if (c.fd >= 0)
 			close(c.fd);
 		if (c.op == CONTROL_FAILED)

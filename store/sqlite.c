@@ -422,7 +422,7 @@ bool store_upgrade(const char *uri, int *from, int *to, struct err *e)
 		return migrate(s, true, e); /* nothing to do, or newer: it says so */
 	copy = mem_printf("%s.before-schema-%d", uri + 7, *to);
 	if (!store_backup_begin(s, copy, &b, e))
-		return err_in(e, "the copy that is kept before a migration");
+		return err_in(e, "the copy that is kept before a migration (of an earlier try? then move it away)");
 	while (more > 0)
 		more = store_backup_step(b, 4096, e);
 	store_backup_end(b);

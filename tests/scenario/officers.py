@@ -281,6 +281,9 @@ def test_stop_drains_and_leaves_nothing__OPS_06():
     i.start()
     i.enroll("after-restart")
     equal(i.stop(), 0)
+    # A service that is stopped is nothing wrong: what looks for trouble says that it does not run.
+    said = json.loads(i.cli("doctor", "--json", code=None).stdout)
+    equal([f["result"] for f in said["findings"] if f["check"] == "service"], ["warning"])
 
 
 def test_stop_under_load_loses_nothing__OPS_06():
