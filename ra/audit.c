@@ -138,7 +138,7 @@ static void chain(uint8_t out[32], const uint8_t prev[32], const char *record)
 	digest_sha256(out, both.p, both.n);
 }
 
-/* The head stands in meta, too: so that a cut end is missed. */
+/* As it stands in meta (store.h): so that a cut end is missed. */
 static void head_text(char out[96], uint64_t seq, const uint8_t hash[32])
 {
 	int n = snprintf(out, 96, "%" PRIu64 " ", seq);
@@ -151,7 +151,6 @@ bool audit_add(struct store *s, const struct audit_event *ev, int64_t now, struc
 	AUTO_BUF record = { 0 };
 	uint8_t prev[32], hash[32];
 	uint64_t seq;
-	char head[96];
 
 	if (!store_audit_head(s, &seq, prev, e))
 		return false;
@@ -159,9 +158,7 @@ bool audit_add(struct store *s, const struct audit_event *ev, int64_t now, struc
 		genesis(s, prev);
 	put_record(&record, s, ev, seq + 1, now, prev);
 	chain(hash, prev, buf_str(&record));
-	head_text(head, seq + 1, hash);
-	return store_audit_add(s, seq + 1, ev->event, buf_str(&record), hash, e) &&
-	       store_meta_put(s, "audit_head", (struct span){ (uint8_t *)head, strlen(head) }, e);
+	return store_audit_add(s, seq + 1, ev->event, buf_str(&record), hash, e);
 }
 
 struct checking {

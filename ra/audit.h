@@ -38,7 +38,7 @@ struct audit_result {
 };
 /* Reads all of it. False only when it can't be read. */
 MUST_USE bool audit_check(struct store *s, struct audit_result *out, struct err *e);
-/* The last n of it, within the current transaction: what a start can afford. */
+/* The last n of it, within a transaction that has added none: what a start can afford. */
 MUST_USE bool audit_check_tail(struct store *s, uint64_t n, struct audit_result *out, struct err *e);
 
 #endif

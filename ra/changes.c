@@ -48,7 +48,8 @@ void changes_config(struct ra *ra, const uint8_t digest[32])
 	changed(ra, "config_sha256", "config.change", hex);
 }
 
-static void newest_records(struct ra *ra)
+/* Before the first record of a transaction: meta tells the head only with its commit. */
+void changes_verify(struct ra *ra)
 {
 	struct audit_event ev = event(ra, "audit.verify", "failed");
 	struct audit_result r;
@@ -74,7 +75,6 @@ void changes_start(struct ra *ra, const uint8_t config_digest[32])
 {
 	char schema[24];
 
-	newest_records(ra);
 	snprintf(schema, sizeof schema, "%d", store_schema_version(ra->c.store));
 	changed(ra, "schema_seen", "database.migrate", schema);
 	changed(ra, "program_seen", "service.update", CADUCEUS_BUILD_ID);

@@ -179,6 +179,7 @@ struct ra {
 	struct loading loading;
 	int64_t renewed_at, responder_retry_at;
 	struct limiter *limiter;
+	struct scratch *scratch;   /* enroll.c */
 	bool audit_ok, store_ok;   /* store_ok: false from a commit that failed until a write has succeeded again */
 	int64_t probe_at;          /* mono us: when that is tried next */
 	char last_failure[256];
@@ -295,6 +296,7 @@ void backup_sweep(struct ra *ra, int64_t older_than);
 MUST_USE bool restore_begin(struct ra *ra, struct err *e); /* false: it may not serve */
 /* changes.c */
 enum { DISK_ALARM = 80, DISK_FULL = 95 }; /* percent used */
+void changes_verify(struct ra *ra);
 void changes_start(struct ra *ra, const uint8_t config_digest[32]);
 void changes_config(struct ra *ra, const uint8_t digest[32]);
 void changes_clock(struct ra *ra);

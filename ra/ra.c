@@ -722,6 +722,7 @@ static bool begin(struct ra *ra, struct err *e)
 	audit_detail(&ev, "version", CADUCEUS_VERSION);
 	if (!store_begin(ra->c.store, e))
 		return false;
+	changes_verify(ra);
 	if (!gens_load(ra, e) || !profiles_load(ra, e) || !close_old_intents(ra, e)) {
 		store_rollback(ra->c.store);
 		return false;
@@ -803,6 +804,7 @@ void ra_close(struct ra *ra)
 		buf_free(&ra->told[i]);
 	metrics_free(ra->metrics);
 	limiter_free(ra->limiter);
+	free(ra->scratch);
 	free(ra->in);
 	free(ra->out);
 	free(ra);

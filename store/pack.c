@@ -10,7 +10,7 @@
 
 enum {
 	MARK = 0x01,          /* first octet of what is packed; then the dictionary's number (LEB128), then a zstd frame */
-	LEVEL = 3,
+	LEVEL = 1,            /* higher ones gain nothing on so few octets */
 	SAMPLES = 4,          /* a dictionary is made of so many */
 	KINDS = 96,           /* in memory at once */
 	READY = 16,           /* dictionaries for reading, in memory at once */

@@ -158,7 +158,7 @@ static bool load_seq(struct store *s, struct err *e)
 
 bool store_commit(struct store *s, struct err *e)
 {
-	bool good = execute(s, e, NULL, "COMMIT", "");
+	bool good = audit_head_keep(s, e) && execute(s, e, NULL, "COMMIT", "");
 
 	pack_ended(s->pack, good);
 	return good;
@@ -171,6 +171,7 @@ void store_rollback(struct store *s)
 	if (sqlite3_get_autocommit(s->db) == 0)
 		(void)!plain(s, "ROLLBACK", &e);
 	pack_ended(s->pack, false);
+	s->audit.known = s->audit.dirty = false;
 	if (!s->reader)
 		(void)!load_seq(s, &e);
 }
@@ -192,6 +193,7 @@ void store_rollback_to(struct store *s)
 	(void)!execute(s, &e, NULL, "ROLLBACK TO request", "");
 	(void)!execute(s, &e, NULL, "RELEASE request", "");
 	pack_ended(s->pack, false);
+	s->audit.known = false;
 }
 
 const char *store_instance(const struct store *s)

@@ -20,6 +20,11 @@ struct store {
 	int64_t node_number;
 	struct pack *pack;
 	struct {
+		bool known, dirty; /* dirty: meta does not tell it yet */
+		uint64_t seq;
+		uint8_t hash[32];
+	} audit;
+	struct {
 		const char *sql; /* by address: every text is a literal in one place */
 		sqlite3_stmt *stmt;
 	} cache[STATEMENT_MAX];
@@ -34,6 +39,8 @@ MUST_USE bool execute(struct store *s, struct err *e, int *changes, const char *
 /* Steps to the next row: 1 there is one, 0 the end, -1 failed with *e. */
 int step(struct store *s, sqlite3_stmt *q, struct err *e);
 bool sql_fail(struct store *s, struct err *e, const char *what);
+/* The audit's head stands in meta, too, so that a cut end is missed: once a transaction. */
+MUST_USE bool audit_head_keep(struct store *s, struct err *e);
 
 /* Columns. */
 void col_text(sqlite3_stmt *q, int i, char *out, size_t size);

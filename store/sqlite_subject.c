@@ -3,6 +3,8 @@
  * Subjects, identifiers, credentials; blocked keys; audit. */
 #include "store/sqlite.h"
 
+#include "base/text.h"
+
 #include "base/rnd.h"
 
 #include <stdio.h>
@@ -171,13 +173,40 @@ bool store_key_blocked(struct store *s, const uint8_t spki[32], bool *blocked, s
 
 bool store_audit_head(struct store *s, uint64_t *seq, uint8_t hash[32], struct err *e)
 {
-	AUTO_QUERY *q = query(s, e, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", "");
-	int rc = q != NULL ? step(s, q, e) : -1;
+	if (!s->audit.known || s->reader) {
+		AUTO_QUERY *q = query(s, e, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", "");
+		int rc = q != NULL ? step(s, q, e) : -1;
 
-	*seq = rc == 1 ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
-	if (rc == 1)
-		(void)col_blob(q, 1, hash, 32);
-	return rc >= 0;
+		if (rc < 0)
+			return false;
+		s->audit.seq = rc == 1 ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
+		if (rc == 1)
+			(void)col_blob(q, 1, s->audit.hash, 32);
+		s->audit.known = true;
+	}
+	*seq = s->audit.seq;
+	if (*seq != 0)
+		memcpy(hash, s->audit.hash, 32);
+	return true;
+}
+
+bool audit_head_keep(struct store *s, struct err *e)
+{
+	uint8_t hash[32];
+	uint64_t seq;
+	char text[96];
+	int n;
+
+	if (!s->audit.dirty)
+		return true;
+	if (!store_audit_head(s, &seq, hash, e))
+		return false;
+	n = snprintf(text, sizeof text, "%llu ", (unsigned long long)seq);
+	hex_put(text + n, hash, seq != 0 ? 32 : 0);
+	if (!store_meta_put(s, "audit_head", (struct span){ (uint8_t *)text, strlen(text) }, e))
+		return false;
+	s->audit.dirty = false;
+	return true;
 }
 
 bool store_audit_add(struct store *s, uint64_t seq, const char *event, const char *record, const uint8_t hash[32], struct err *e)
@@ -186,9 +215,14 @@ bool store_audit_add(struct store *s, uint64_t seq, const char *event, const cha
 	char kind[64];
 
 	snprintf(kind, sizeof kind, "audit/%s", event);
-	return pack_put(s, kind, (struct span){ (const uint8_t *)record, strlen(record) }, &kept, e) &&
-	       execute(s, e, NULL, "INSERT INTO audit (seq, record, hash) VALUES (?, ?, ?)", "ibb", (int64_t)seq, kept.p, kept.n, hash,
-	               (size_t)32);
+	if (!pack_put(s, kind, (struct span){ (const uint8_t *)record, strlen(record) }, &kept, e) ||
+	    !execute(s, e, NULL, "INSERT INTO audit (seq, record, hash) VALUES (?, ?, ?)", "ibb", (int64_t)seq, kept.p, kept.n, hash,
+	             (size_t)32))
+		return false;
+	s->audit.known = s->audit.dirty = true;
+	s->audit.seq = seq;
+	memcpy(s->audit.hash, hash, 32);
+	return true;
 }
 
 bool store_audit_list(struct store *s, uint64_t after, unsigned limit, store_audit_each *each, void *arg, struct err *e)

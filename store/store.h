@@ -226,7 +226,7 @@ MUST_USE bool store_status_tail(struct store *s, uint64_t after, unsigned limit,
 MUST_USE bool store_key_block(struct store *s, const uint8_t spki[32], const char *why, int64_t now, struct err *e);
 MUST_USE bool store_key_blocked(struct store *s, const uint8_t spki[32], bool *blocked, struct err *e);
 
-/* Audit: records are made and chained by ra; kept in order. */
+/* Audit: records are made and chained by ra; kept in order. Their head ("SEQ HASH") is in meta as "audit_head", too. */
 MUST_USE bool store_audit_head(struct store *s, uint64_t *seq, uint8_t hash[32], struct err *e); /* 0: none yet */
 MUST_USE bool store_audit_add(struct store *s, uint64_t seq, const char *event, const char *record, const uint8_t hash[32],
                                struct err *e);
