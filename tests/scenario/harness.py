@@ -50,16 +50,24 @@ def wait_for(what, probe, seconds=15.0):
         time.sleep(0.02)
 
 
+RESERVED = []
+
+
 def free_port():
-    """A loopback port that nobody listens on now, outside the range from which the kernel draws client ports."""
+    """A loopback port that nobody listens on now, outside the range from which the kernel draws client ports; this process's
+    until it ends, as far as other tests go."""
     for _ in range(200):
         port = random.randrange(20000, 32000)
+        mine = socket.socket(socket.AF_UNIX)
         with socket.socket() as s:
             try:
+                mine.bind(f"\0caduceus-test-port-{port}")
                 s.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                mine.close()
                 continue
+        RESERVED.append(mine)
+        return port
     raise Failure("no free port")
 
 

@@ -13,7 +13,7 @@ import time
 
 from campaign import Officer
 from faults import *
-from harness import LONG, main
+from harness import LONG, Failure, main
 
 LOSSES = int(os.environ.get("CADUCEUS_LOSSES", "100" if LONG else "12"))
 SEED = int(os.environ.get("CADUCEUS_SEED", str(random.randrange(10**9))))
@@ -216,7 +216,10 @@ class Power:
         i, had, began = self.i, len(load.held), time.monotonic()
         held, revoked = list(load.held), list(officer.revoked)
         self.renew()
-        wait_for("enrolments to go on", lambda: len(load.held) > had, 20)
+        try:
+            wait_for("enrolments to go on", lambda: len(load.held) > had, 20)
+        except Failure as e:
+            raise Failure(f"after loss {self.losses}: {e}; clients heard {load.errors[-3:]}; roles {i.roles()}; log: {i.log_text()[-3000:]}")
         self.slowest = max(self.slowest, time.monotonic() - began)
         rows = {c["serial"]: c["status"] for c in i.certificates()}
         for pem in held:
