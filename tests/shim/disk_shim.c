@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -436,13 +437,16 @@ int remove(const char *path)
 static void note_snapshot(int fd, int target)
 {
 	static char room[SNAPSHOT_MAX];
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ca signs, and so reads its token, on several threads */
 	ssize_t n;
 
 	if (word(JOURNAL) == 0 || !is_file(target))
 		return;
+	pthread_mutex_lock(&lock);
 	n = syscall(SYS_pread64, fd, room, sizeof room, (off_t)0);
 	if (n >= 0)
 		note(OP_SNAPSHOT, target, inode(fd), 0, room, (size_t)n, NULL, 0);
+	pthread_mutex_unlock(&lock);
 }
 
 int fflush(FILE *f)
