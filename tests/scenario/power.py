@@ -14,8 +14,9 @@ import time
 from campaign import Officer
 from faults import *
 from harness import LONG, Failure, main
+from sandbox import SANITIZED
 
-LOSSES = int(os.environ.get("CADUCEUS_LOSSES", "100" if LONG else "12"))
+LOSSES = int(os.environ.get("CADUCEUS_LOSSES", ("25" if SANITIZED else "100") if LONG else "12"))
 SEED = int(os.environ.get("CADUCEUS_SEED", str(random.randrange(10**9))))
 PAGE, SECTOR = 4096, 512
 HEAD = struct.Struct("<IIQqII")
