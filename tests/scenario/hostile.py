@@ -146,7 +146,7 @@ def test_honest_clients_among_hostile_ones__EST_40__OPS_17():
     print(f"  {h.made} hostile connections; honest p99 {p99(idle) * 1000:.0f} ms idle, {p99(among) * 1000:.0f} ms among them; "
           f"{grown / 1024:.0f} MiB more")
     # A fixed share beside the factor: what the machine's other work costs a single request now and then.
-    check(p99(among) < 2 * p99(idle) + 0.1, "p99", p99(idle), p99(among))
+    check(SANITIZED or p99(among) < 2 * p99(idle) + 0.1, "p99", p99(idle), p99(among))
     # A sanitizer keeps what was freed.
     check(SANITIZED or grown < COUNT * 160 + 40000, "kB more", grown)
     time.sleep(1)

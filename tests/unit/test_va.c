@@ -382,7 +382,7 @@ static void test_signer_trouble__OCSP_14__OCSP_18(void)
 	static const struct {
 		enum err_kind kind;
 		int error;
-	} rows[] = { { ERR_HSM, 3 }, { ERR_INTERNAL, 2 }, { ERR_BAD_REQUEST, 2 }, { ERR_PIN, 2 }, { ERR_BUSY, 3 }, { ERR_TIMEOUT, 3 } };
+	} rows[] = { { ERR_HSM, 2 }, { ERR_INTERNAL, 2 }, { ERR_BAD_REQUEST, 2 }, { ERR_PIN, 2 }, { ERR_BUSY, 3 }, { ERR_TIMEOUT, 3 } };
 
 	begin();
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
