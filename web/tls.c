@@ -165,18 +165,17 @@ void web_set_tls_key(struct web *w, struct tls_key *k)
 	release(old);
 }
 
-
-/* The session database is not used, so its pointer is free to say which key this session was begun with. */
-void tls_prepare(struct tls_key *k, gnutls_session_t session)
+/* The session database is not used, so its pointer is free to say which connection this is. */
+void tls_prepare(struct conn *c, gnutls_session_t session)
 {
-	gnutls_db_set_ptr(session, k);
+	gnutls_db_set_ptr(session, c);
 	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
 }
 
 int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *n,
                  gnutls_ocsp_data_st **ocsp, unsigned *ocsp_n, gnutls_privkey_t *key, unsigned *flags)
 {
-	struct tls_key *k = gnutls_db_get_ptr(session);
+	struct tls_key *k = ((struct conn *)gnutls_db_get_ptr(session))->key;
 
 	(void)info;
 	if (k == NULL)
