@@ -49,6 +49,9 @@ struct web {
 
 	pthread_rwlock_t tls_lock;
 	struct tls_key *tls_key;
+	pthread_mutex_t ticket_lock;
+	gnutls_datum_t ticket_key; /* in this process's memory alone: after a restart no old ticket resumes */
+	int64_t ticket_since;      /* mono us */
 	_Atomic unsigned under_way;
 };
 
@@ -84,6 +87,7 @@ int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *inf
                  gnutls_ocsp_data_st **ocsp, unsigned *ocsp_n, gnutls_privkey_t *key, unsigned *flags);
 extern const char *const tls_priorities;
 void tls_prepare(struct conn *c, gnutls_session_t session);
+void tls_forget_tickets(struct web *w);
 void tls_chain(struct exchange *x, gnutls_session_t session);
 
 /* request.c */

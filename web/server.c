@@ -319,10 +319,13 @@ bool web_start(struct web **out, const struct web_config *c, struct err *e)
 		w->c.connections = 1000;
 	if (w->c.request_timeout <= 0)
 		w->c.request_timeout = 30 * US_PER_SECOND;
+	if (w->c.ticket_period <= 0)
+		w->c.ticket_period = US_PER_HOUR;
 	w->routes = mem_dup(c->routes, c->route_n * sizeof *c->routes);
 	w->tls_key = c->tls_key;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_rwlock_init(&w->tls_lock, NULL);
+	pthread_mutex_init(&w->ticket_lock, NULL);
 	if (w->c.tls && !parking_start(&w->parking))
 		abort();
 	if (!start(w, e)) {
@@ -386,7 +389,9 @@ void web_stop(struct web *w, int64_t us)
 	if (listener >= 0)
 		close(listener);
 	tls_key_free(w->tls_key);
+	tls_forget_tickets(w);
 	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->ticket_lock);
 	pthread_rwlock_destroy(&w->tls_lock);
 	free(w->routes);
 	free(w);

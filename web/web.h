@@ -93,6 +93,7 @@ struct web_config {
 	size_t route_n;
 	unsigned connections, per_address;
 	int64_t request_timeout;   /* us, absolute: a connection is cut when no request has been completed for so long */
+	int64_t ticket_period;     /* us: after so long no session of before is resumed; 0: an hour */
 	const char *name;          /* for logs: "enroll", "va", "officer" */
 	void (*logged)(void *arg, const struct request *q, const struct response *r, int64_t us); /* after each; may be NULL */
 	void *arg;
