@@ -375,8 +375,10 @@ void web_stop(struct web *w, int64_t us)
 	listener = MHD_quiesce_daemon(w->mhd);
 	/* Requests that wait for another role get their answer; those that wait too long hear that there is none. */
 	asked = atomic_load(&w->asked);
-	if (!wait_until(w, nothing_under_way, us) && asked != NULL)
+	if (!wait_until(w, nothing_under_way, us) && asked != NULL) {
 		caller_channel(asked, -1);
+		(void)wait_until(w, nothing_under_way, STOP_US);
+	}
 	reaper_stop(w);
 	if (!wait_until(w, nobody_connected, STOP_US)) {
 		/* libmicrohttpd aborts when it is stopped with a suspended connection. */
