@@ -241,10 +241,11 @@ int main(int argc, char **argv)
 		serve_officers(api);
 	else
 		serve_enroll();
-	if (metrics_web != NULL)
-		web_stop(metrics_web, US_PER_SECOND);
+	/* Requests of both wait for ra: the last stop may cut them off. */
 	if (web != NULL)
 		web_stop(web, DRAIN_US);
+	if (metrics_web != NULL)
+		web_stop(metrics_web, US_PER_SECOND);
 	caller_free(ra);
 	metrics_free(metrics);
 	api_free(api);

@@ -96,7 +96,6 @@ static struct web *start_web(struct va *va)
 
 	if (!web_start(&web, &(struct web_config){
 	                .listen_fd = listener,
-	                .epoll_pool = true,
 	                .routes = routes,
 	                .route_n = COUNT_OF(routes),
 	                .connections = (unsigned)role.config.limits_connections,

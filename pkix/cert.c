@@ -57,6 +57,7 @@ static bool take_aki(struct cert *c, struct der value)
 
 	if (der_peek(&in) == (DER_CONTEXT | 0))
 		c->aki = der_span(&in, DER_CONTEXT | 0);
+	c->plain &= der_empty(&in) && c->aki.n != 0;
 	if (der_peek(&in) == (DER_CONTEXT_CONS | 1))
 		(void)der_in(&in, DER_CONTEXT_CONS | 1);
 	if (der_peek(&in) == (DER_CONTEXT | 2))
@@ -113,6 +114,43 @@ static bool take_san(struct cert *c, struct der value)
 	return der_done(&value) && san_list_parse_foreign(&c->san, names);
 }
 
+/* DistributionPoints with a fullName of one URI and nothing else. */
+static bool is_plain_cdp(struct der value)
+{
+	struct der points = der_in(&value, DER_SEQUENCE);
+	bool plain = !der_empty(&points);
+
+	while (!der_empty(&points)) {
+		struct der point = der_in(&points, DER_SEQUENCE), name = der_in(&point, DER_CONTEXT_CONS | 0);
+		struct der full = der_in(&name, DER_CONTEXT_CONS | 0);
+		struct span uri = der_span(&full, DER_CONTEXT | 6);
+
+		plain &= der_is_value(DER_IA5, uri) && der_done(&full) && der_done(&name) && der_done(&point);
+	}
+	return plain && der_done(&points) && der_done(&value);
+}
+
+/* What OpenSSL's path validation reads of a leaf is read here; others it may know and refuse. */
+static bool is_plain(struct span oid, bool critical, struct der value)
+{
+	static const uint8_t aia[] = { 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01 };
+
+	if (oid.n == sizeof aia && memcmp(oid.p, aia, sizeof aia) == 0)
+		return !critical;
+	if (oid.n != 3 || oid.p[0] != 0x55 || oid.p[1] != 0x1d)
+		return false;
+	switch (oid.p[2]) {
+	case 15: case 17: case 19: case 37:
+		return true;
+	case 14: case 35:
+		return !critical;
+	case 31:
+		return !critical && is_plain_cdp(value);
+	default:
+		return false;
+	}
+}
+
 static bool take_known(struct cert *c, struct span oid, struct der value, struct err *e)
 {
 	if (oid.n != 3 || oid.p[0] != 0x55 || oid.p[1] != 0x1d)
@@ -143,9 +181,10 @@ static bool take_extension(struct cert *c, struct der *list, struct span seen[CE
 {
 	struct der ext = der_in(list, DER_SEQUENCE);
 	struct span oid = der_span(&ext, DER_OID), octets;
+	bool critical = false;
 
 	if (der_peek(&ext) == DER_BOOLEAN)
-		(void)der_bool(&ext);
+		critical = der_bool(&ext);
 	octets = der_span(&ext, DER_OCTETS);
 	if (!der_done(&ext) || !der_is_oid(oid))
 		return malformed(e, "an extension");
@@ -155,6 +194,7 @@ static bool take_extension(struct cert *c, struct der *list, struct span seen[CE
 		if (span_equal(seen[i], oid))
 			return malformed(e, "an extension that stands there twice");
 	seen[(*n)++] = oid;
+	c->plain &= is_plain(oid, critical, der_of_span(octets));
 	return take_known(c, oid, der_of_span(octets), e);
 }
 
@@ -225,6 +265,7 @@ static bool take_tbs(struct cert *c, struct span alg, struct err *e)
 static void clear(struct cert *c)
 {
 	c->is_ca = c->has_san = c->has_eku = false;
+	c->plain = true;
 	c->path_len = -1;
 	c->key_usage = 0;
 	c->ski = c->aki = c->constraints = (struct span){ NULL, 0 };

@@ -33,6 +33,8 @@ struct cert {
 	struct san_list san;
 	size_t eku_n;
 	char eku[CERT_EKU_MAX][64];    /* dotted */
+	bool plain;                    /* every extension is one that our leaves have, in their form: no others, critical only
+	                                * where they may be, the issuer named by its key alone, CDPs as URIs */
 };
 
 /* ERR_BAD_CERT. Views into der. */
@@ -54,6 +56,9 @@ enum trust_purpose { TRUST_CLIENT, TRUST_SERVER, TRUST_ANY };
 MUST_USE bool trust_check(const struct trust *t, struct span leaf, const struct span *chain, size_t chain_n,
                           int64_t now, enum trust_purpose purpose, struct err *e);
 AUTO_STRUCT_DEFINE(trust, trust_free)
+/* What trust_check asks first, at the price of one signature: true only where OpenSSL's verdict is known to be yes, since
+ * the authority was judged when the trust was made and the leaf has the form of ours. False says nothing. */
+bool trust_knows(const struct trust *t, struct span leaf, int64_t now, enum trust_purpose purpose);
 
 /* Degenerate SignedData (RFC 5652, 5.1; RFC 5272, 4.1): certificates only, no signer. */
 void cms_certs_only(struct buf *out, const struct span *certs, size_t n);

@@ -22,12 +22,24 @@ struct conn {
 	uint8_t prefix[8]; /* whom it is counted with: an IPv4 address, an IPv6 /64; zeroes: nobody */
 	bool busy;       /* a request is with another role: its own deadline holds */
 	struct tls_key *key; /* held from the hello to the end: the old generation outlives a reload */
+
+	/* park.c's; of the thread that serves the connection */
+	struct web *web;
+	struct MHD_Connection *mhd;
+	bool shaking_hands, parked_before;
+};
+
+struct parking {
+	int epoll, stop;
+	pthread_t thread;
 };
 
 struct web {
 	struct web_config c;
 	struct route *routes;
 	struct MHD_Daemon *mhd;
+	struct parking parking; /* with TLS */
+	_Atomic(struct caller *) asked; /* whom requests wait for */
 	_Atomic bool stopping;
 
 	pthread_mutex_t lock;
@@ -37,10 +49,13 @@ struct web {
 
 	pthread_rwlock_t tls_lock;
 	struct tls_key *tls_key;
+	pthread_mutex_t ticket_lock;
+	gnutls_datum_t ticket_key; /* in this process's memory alone: after a restart no old ticket resumes */
+	int64_t ticket_since;      /* mono us */
 	_Atomic unsigned under_way;
 };
 
-/* One request while it is handled. In pool mode the answer may come after the client has gone. */
+/* One request while it is handled. The answer may come after the client has gone. */
 struct exchange {
 	struct web *w;
 	struct MHD_Connection *connection;
@@ -52,7 +67,7 @@ struct exchange {
 	char *path, *query;
 	struct buf chain[WEB_CHAIN_MAX];
 	int64_t began;
-	bool begun, refused, suspended, answered, asked;
+	bool begun, refused, answered, asked;
 	struct ask ask;
 	struct answer answer;
 	struct buf answer_body;
@@ -71,12 +86,19 @@ struct tls_key *tls_key_hold(struct web *w);
 int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *n,
                  gnutls_ocsp_data_st **ocsp, unsigned *ocsp_n, gnutls_privkey_t *key, unsigned *flags);
 extern const char *const tls_priorities;
-void tls_prepare(struct tls_key *k, gnutls_session_t session);
+void tls_prepare(struct conn *c, gnutls_session_t session);
+void tls_forget_tickets(struct web *w);
 void tls_chain(struct exchange *x, gnutls_session_t session);
 
 /* request.c */
 /* False: *r is the refusal. */
 bool request_head(struct exchange *x);
+
+/* park.c */
+MUST_USE bool parking_start(struct parking *p);
+void parking_stop(struct parking *p);
+/* Before the first octet of the handshake. */
+void parking_watch(struct conn *c, struct MHD_Connection *mhd, gnutls_session_t session);
 
 /* reaper.c */
 struct conn *reaper_add(struct web *w, int fd, const struct sockaddr *from);

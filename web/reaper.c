@@ -54,6 +54,7 @@ struct conn *reaper_add(struct web *w, int fd, const struct sockaddr *from)
 	struct conn *c = mem_new(sizeof *c);
 
 	c->fd = fd;
+	c->web = w;
 	c->since = clock_mono();
 	prefix_of(from, c->prefix);
 	pthread_mutex_lock(&w->lock);

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define STOP_US (5 * US_PER_SECOND)
+
 static void mhd_log(void *arg, const char *fmt, va_list ap)
 {
 	char text[256];
@@ -49,7 +51,8 @@ static void on_connection(void *arg, struct MHD_Connection *c, void **context, e
 		i = w->c.tls ? MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
 		if (i != NULL) {
 			conn->key = tls_key_hold(w);
-			tls_prepare(conn->key, i->tls_session);
+			tls_prepare(conn, i->tls_session);
+			parking_watch(conn, c, i->tls_session);
 		}
 		return;
 	}
@@ -188,26 +191,7 @@ static struct frame question(const struct exchange *x)
 	return (struct frame){ .type = x->ask.type, .deadline = clock_mono() + x->ask.timeout, .body = span_of(&x->ask.body) };
 }
 
-/* Thread per connection: this thread waits. */
-static void ask_blocking(struct exchange *x)
-{
-	do {
-		struct frame f = question(x);
-		struct err e;
-		uint16_t type;
-
-		x->answer_body.n = 0;
-		x->answer = (struct answer){ .got = caller_call(x->ask.to, &f, &type, &x->answer_body, &e) };
-		if (x->answer.got) {
-			x->answer.type = type;
-			x->answer.body = span_of(&x->answer_body);
-		} else {
-			x->answer.err = e;
-		}
-	} while (take_answer(x));
-}
-
-/* Pool: the connection is suspended; MHD keeps it, and so the exchange, until it is resumed, even when the client has
+/* The connection is suspended; MHD keeps it, and so the exchange, until it is resumed, even when the client has
  * gone, so the answer always finds it. */
 static void on_answer(void *arg, const struct frame *f, const struct err *e)
 {
@@ -226,23 +210,18 @@ static void on_answer(void *arg, const struct frame *f, const struct err *e)
 
 static enum MHD_Result handle(struct exchange *x)
 {
+	struct frame f;
+
 	x->q.body = span_of(&x->body);
 	x->asked = true;
 	if (!x->route->head->parse(x->route->ctx, &x->q, &x->ask, &x->r))
 		return send_response(x);
-	if (x->w->c.epoll_pool) {
-		struct frame f = question(x);
-
-		x->suspended = true;
-		reaper_busy(x->w, x->conn, true);
-		MHD_suspend_connection(x->connection);
-		caller_submit(x->ask.to, &f, on_answer, x);
-		return MHD_YES;
-	}
+	f = question(x);
+	atomic_store(&x->w->asked, x->ask.to);
 	reaper_busy(x->w, x->conn, true);
-	ask_blocking(x);
-	reaper_busy(x->w, x->conn, false);
-	return send_response(x);
+	MHD_suspend_connection(x->connection);
+	caller_submit(x->ask.to, &f, on_answer, x);
+	return MHD_YES;
 }
 
 static bool first_call(struct exchange *x, const char *method)
@@ -304,17 +283,11 @@ static enum MHD_Result admit(void *arg, const struct sockaddr *from, socklen_t n
 static bool start(struct web *w, struct err *e)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned flags = MHD_USE_ERROR_LOG | MHD_USE_ITC;
+	unsigned flags = MHD_USE_ERROR_LOG | MHD_USE_ITC | MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem options[16];
 	size_t n = 0;
 
-	if (w->c.epoll_pool) {
-		flags |= MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
-		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, cores > 1 ? cores : 2, NULL };
-	} else {
-		flags |= MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
-		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_STACK_SIZE, 512 << 10, NULL };
-	}
+	options[n++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, cores > 1 ? cores : 2, NULL };
 	if (w->c.tls) {
 		flags |= MHD_USE_TLS;
 		options[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities };
@@ -346,11 +319,18 @@ bool web_start(struct web **out, const struct web_config *c, struct err *e)
 		w->c.connections = 1000;
 	if (w->c.request_timeout <= 0)
 		w->c.request_timeout = 30 * US_PER_SECOND;
+	if (w->c.ticket_period <= 0)
+		w->c.ticket_period = US_PER_HOUR;
 	w->routes = mem_dup(c->routes, c->route_n * sizeof *c->routes);
 	w->tls_key = c->tls_key;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_rwlock_init(&w->tls_lock, NULL);
+	pthread_mutex_init(&w->ticket_lock, NULL);
+	if (w->c.tls && !parking_start(&w->parking))
+		abort();
 	if (!start(w, e)) {
+		if (w->c.tls)
+			parking_stop(&w->parking);
 		free(w->routes);
 		free(w);
 		return false;
@@ -361,29 +341,59 @@ bool web_start(struct web **out, const struct web_config *c, struct err *e)
 	return true;
 }
 
-void web_stop(struct web *w, int64_t us)
+static bool wait_until(struct web *w, bool (*over)(struct web *), int64_t us)
 {
 	static const struct timespec nap = { 0, 10000000 };
 	int64_t until = clock_mono() + us;
+
+	while (!over(w)) {
+		if (clock_mono() >= until)
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+static bool nothing_under_way(struct web *w)
+{
+	return atomic_load(&w->under_way) == 0;
+}
+
+static bool nobody_connected(struct web *w)
+{
+	return reaper_cut_all(w) == 0;
+}
+
+void web_stop(struct web *w, int64_t us)
+{
+	struct caller *asked;
 	int listener;
 
 	if (w == NULL)
 		return;
 	atomic_store(&w->stopping, true);
 	listener = MHD_quiesce_daemon(w->mhd);
-	/* Requests that wait for another role get their answer or their deadline; idle connections are cut. */
-	while (atomic_load(&w->under_way) != 0 && clock_mono() < until)
-		nanosleep(&nap, NULL);
+	/* Requests that wait for another role get their answer; those that wait too long hear that there is none. */
+	asked = atomic_load(&w->asked);
+	if (!wait_until(w, nothing_under_way, us) && asked != NULL) {
+		caller_channel(asked, -1);
+		(void)wait_until(w, nothing_under_way, STOP_US);
+	}
 	reaper_stop(w);
-	for (int i = 0; i < 100 && reaper_cut_all(w) != 0; i++)
-		nanosleep(&nap, NULL);
-	if (atomic_load(&w->under_way) != 0)
+	if (!wait_until(w, nobody_connected, STOP_US)) {
+		/* libmicrohttpd aborts when it is stopped with a suspended connection. */
 		log_event(LOG_LEVEL_WARN, "stopped with requests under way", "count", LOG_NUM(atomic_load(&w->under_way)), NULL);
+		_exit(0);
+	}
 	MHD_stop_daemon(w->mhd);
+	if (w->c.tls)
+		parking_stop(&w->parking);
 	if (listener >= 0)
 		close(listener);
 	tls_key_free(w->tls_key);
+	tls_forget_tickets(w);
 	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->ticket_lock);
 	pthread_rwlock_destroy(&w->tls_lock);
 	free(w->routes);
 	free(w);

@@ -4,6 +4,8 @@
  * that a new certificate needs no restart. */
 #include "web/internal.h"
 
+#include "base/clock.h"
+
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -11,7 +13,7 @@ AUTO_DEFINE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
 
 /* X25519 first: "SERVER_PRECEDENCE" with GnuTLS's own order asks every client for a second hello. AEAD and ECDHE alone
- * (RFC 9325); no tickets are set up; a client that asks to renegotiate is not answered. */
+ * (RFC 9325); a client that asks to renegotiate is not answered. */
 const char *const tls_priorities =
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:"
 	"+CHACHA20-POLY1305:-MAC-ALL:+AEAD:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%SERVER_PRECEDENCE";
@@ -165,18 +167,46 @@ void web_set_tls_key(struct web *w, struct tls_key *k)
 	release(old);
 }
 
-
-/* The session database is not used, so its pointer is free to say which key this session was begun with. */
-void tls_prepare(struct tls_key *k, gnutls_session_t session)
+void tls_forget_tickets(struct web *w)
 {
-	gnutls_db_set_ptr(session, k);
+	if (w->ticket_key.data != NULL)
+		gnutls_memset(w->ticket_key.data, 0, w->ticket_key.size);
+	gnutls_free(w->ticket_key.data);
+	w->ticket_key = (gnutls_datum_t){ NULL, 0 };
+}
+
+/* RFC 5077, RFC 8446, 4.6.1: a session may be resumed until the key of its ticket goes. The ticket holds the client's
+ * certificate, so that head and ra judge it at every request as if it had just been shown (EST-39); early data is not
+ * taken. */
+static void offer_tickets(struct web *w, gnutls_session_t session)
+{
+	int64_t now = clock_mono();
+
+	pthread_mutex_lock(&w->ticket_lock);
+	if (w->ticket_key.data == NULL || now - w->ticket_since >= w->c.ticket_period) {
+		tls_forget_tickets(w);
+		if (gnutls_session_ticket_key_generate(&w->ticket_key) != 0)
+			w->ticket_key = (gnutls_datum_t){ NULL, 0 };
+		w->ticket_since = now;
+	}
+	if (w->ticket_key.data != NULL)
+		(void)gnutls_session_ticket_enable_server(session, &w->ticket_key);
+	pthread_mutex_unlock(&w->ticket_lock);
+	gnutls_db_set_cache_expiration(session, (int)(w->c.ticket_period / US_PER_SECOND));
+}
+
+/* The session database is not used, so its pointer is free to say which connection this is. */
+void tls_prepare(struct conn *c, gnutls_session_t session)
+{
+	gnutls_db_set_ptr(session, c);
+	offer_tickets(c->web, session);
 	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
 }
 
 int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs, unsigned *n,
                  gnutls_ocsp_data_st **ocsp, unsigned *ocsp_n, gnutls_privkey_t *key, unsigned *flags)
 {
-	struct tls_key *k = gnutls_db_get_ptr(session);
+	struct tls_key *k = ((struct conn *)gnutls_db_get_ptr(session))->key;
 
 	(void)info;
 	if (k == NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP for the protocol heads. How a connection waits is this room's secret: a thread each (front), or an epoll pool
- * with suspended connections (va). A head is pure functions around a call: parse makes an answer or a question,
+ * HTTP for the protocol heads. How a connection waits is this room's secret: an epoll pool with suspended connections,
+ * and parked handshakes (park.c). A head is pure functions around a call: parse makes an answer or a question,
  * web asks, format makes an answer of what came back, or the next question. */
 #ifndef CADUCEUS_WEB_WEB_H
 #define CADUCEUS_WEB_WEB_H
@@ -87,13 +87,13 @@ void tls_key_free(struct tls_key *k);
 
 struct web_config {
 	int listen_fd;             /* bound and listening; owned */
-	bool epoll_pool;           /* va: true, threads = cores; front: a thread per connection */
 	bool tls;
 	struct tls_key *tls_key;   /* first one; owned. May be NULL until web_set_tls_key: handshakes fail till then */
 	const struct route *routes;
 	size_t route_n;
 	unsigned connections, per_address;
 	int64_t request_timeout;   /* us, absolute: a connection is cut when no request has been completed for so long */
+	int64_t ticket_period;     /* us: after so long no session of before is resumed; 0: an hour */
 	const char *name;          /* for logs: "enroll", "va", "officer" */
 	void (*logged)(void *arg, const struct request *q, const struct response *r, int64_t us); /* after each; may be NULL */
 	void *arg;

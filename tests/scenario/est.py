@@ -3,6 +3,7 @@
 """A device gets its certificate, renews it, and is refused for every reason that there is."""
 import base64
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -376,6 +377,95 @@ def test_slow_clients_are_cut_by_an_absolute_deadline():
     check(time.monotonic() - began < 6)
     half.close()
     equal(i.http(i.est + "/cacerts").status, 200)
+    i.stop()
+
+
+def talk(i, context, session, request):
+    """One connection: (its session to come back with, whether it was one, status, text)."""
+    with socket.create_connection(("127.0.0.1", i.enroll_port), timeout=10) as raw:
+        with context.wrap_socket(raw, server_hostname="localhost", session=session) as tls:
+            tls.sendall(request)
+            got = b""
+            while b"\r\n\r\n" not in got or len(got.partition(b"\r\n\r\n")[2]) < int(got.lower().partition(b"content-length:")[2].split()[0]):
+                piece = tls.recv(16384)
+                check(piece, "the connection ended after", got)
+                got += piece
+            return tls.session, tls.session_reused, int(got.split()[1]), got.partition(b"\r\n\r\n")[2].decode()
+
+
+def reenrollment(i, name, key):
+    body = base64.b64encode(i.csr(name, key=key))
+    return (b"POST /.well-known/est/simplereenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def client_context(i, version, name=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(i.root)
+    context.minimum_version = context.maximum_version = version
+    if name is not None:
+        context.load_cert_chain(i.path(name + ".pem"), i.key(name))
+    return context
+
+
+def test_a_resumed_session_is_judged_anew__EST_39(i):
+    """The certificate comes with the ticket; its status is asked at every request."""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        name = f"resume-{version.value}"
+        pem = i.enroll(name)
+        context = client_context(i, version, name)
+        nobody = client_context(i, version)
+        session, _, status, _ = talk(i, context, None, reenrollment(i, name, i.key(name + "-1")))
+        equal(status, 200)
+        session, reused, status, text = talk(i, context, session, reenrollment(i, name, i.key(name + "-2")))
+        check(reused, version, "no session was resumed")
+        equal(status, 200, "the certificate is in the resumed session:", text)
+        i.cli("cert", "revoke", i.serial(pem), "--reason", "superseded")
+        session, reused, status, text = talk(i, context, session, reenrollment(i, name, i.key(name + "-3")))
+        check(reused, version, "no session was resumed")
+        equal(status, 403, text)
+        check("revoked" in text, text)
+        # Who showed none has none after it.
+        session, _, status, _ = talk(i, nobody, None, reenrollment(i, name, i.key(name + "-4")))
+        equal(status, 401)
+        _, reused, status, _ = talk(i, nobody, session, reenrollment(i, name, i.key(name + "-4")))
+        check(reused)
+        equal(status, 401)
+
+
+def test_no_early_data__EST_28__EST_39(i):
+    session, early = i.path("early.session"), i.path("early.http")
+    early.write_bytes(b"GET /.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    at = ["openssl", "s_client", "-connect", f"localhost:{i.enroll_port}", "-CAfile", i.root, "-tls1_3"]
+    run("sh", "-c", "(cat \"$0\"; sleep 1) | \"$@\"", early, *at, "-sess_out", session)
+    check(session.exists(), "no ticket came")
+    text = run("openssl", "sess_id", "-in", session, "-noout", "-text").stdout
+    check("Max Early Data: 0" in text, text)
+
+
+def test_a_resumed_certificate_expires__EST_39():
+    i = Instance("resume-x", start=False)
+    profile = i.dir / "profiles" / "device.yaml"
+    profile.write_text(re.sub(r"(?m)^validity:.*$", "validity: 6s\nbackdate: 1s", profile.read_text()))
+    i.start()
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        name = f"short-{version.value}"
+        i.enroll(name)
+        enrolled = time.monotonic()
+        context = client_context(i, version, name)
+        session, _, status, text = talk(i, context, None, reenrollment(i, name, i.key(name + "-1")))
+        equal(status, 200, text)
+        time.sleep(max(0, 7 - (time.monotonic() - enrolled)))
+        _, reused, status, text = talk(i, context, session, reenrollment(i, name, i.key(name + "-2")))
+        check(reused, version, "no session was resumed")
+        equal(status, 403, text)
+        check("expired" in text, text)
+    # A restart forgets the key: the session is made anew, and the certificate asked for.
+    session, _, _, _ = talk(i, context, None, reenrollment(i, name, i.key(name + "-3")))
+    i.stop()
+    i.start()
+    _, reused, status, _ = talk(i, context, session, reenrollment(i, name, i.key(name + "-4")))
+    check(not reused, "a session outlived the process")
     i.stop()
 
 

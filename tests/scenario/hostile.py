@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers that stall, drip, never read, reset or send without end, while honest devices enrol and RADIUS servers ask."""
 import asyncio
+import collections
 import multiprocessing
 import os
 import pathlib
 import random
 import re
+import socket
 import ssl
+import struct
 import subprocess
 import time
 
-from harness import Instance, check, equal, main
+from harness import Instance, check, equal, main, wait_for
 from sandbox import SANITIZED
 
 LONG = os.environ.get("CADUCEUS_TEST_LONG") == "1"
@@ -157,7 +160,6 @@ def test_honest_clients_among_hostile_ones__EST_40__OPS_17():
 
 def test_a_full_listener_sheds_the_silent_first__OPS_17():
     i = Instance("crowded", settings=["limits.connections=60", "limits.per_address=60"])
-    import socket
     silent = []
     for n in range(60):
         s = socket.socket()
@@ -176,9 +178,69 @@ def test_a_full_listener_sheds_the_silent_first__OPS_17():
         s.close()
 
 
+def client_hello():
+    context = ssl.create_default_context()
+    out = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        return out.read()
+
+
+def abort_handshakes(port, count):
+    """Half of them by a reset; some before the first octet, some amid the hello, some after it, some when the answer came."""
+    hello = client_hello()
+    sent = [b"", hello[:len(hello) // 2], hello[:5], hello, hello]
+    waiting = collections.deque()
+    for n in range(count):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        s.bind((f"127.0.{10 + n // 250 % 200}.{1 + n % 250}", 0))
+        s.connect(("127.0.0.1", port))
+        s.sendall(sent[n % 5])
+        if n % 2:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        waiting.append((n, s))
+        if len(waiting) == 200:
+            n, s = waiting.popleft()
+            if n % 5 == 4:
+                s.settimeout(20)
+                check(s.recv(16384), "no answer to a hello")
+            s.close()
+    for _, s in waiting:
+        s.close()
+
+
+def test_aborted_handshakes_leave_nothing__OPS_17():
+    """A million with --long: no descriptor stays, no memory, no time."""
+    count = 1000000 if LONG else 20000
+    i = Instance("aborted", settings=["limits.connections=3000"])
+    front = pathlib.Path(f"/proc/{i.roles()['front']}")
+
+    def spent():
+        fields = (front / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    abort_handshakes(i.enroll_port, 2000)
+    time.sleep(1)
+    i.enroll("before-aborts")
+    time.sleep(1)
+    before, memory = len(list((front / "fd").iterdir())), pss(i)
+    began = time.monotonic()
+    abort_handshakes(i.enroll_port, count)
+    print(f"  {count} in {time.monotonic() - began:.0f} s")
+    wait_for("their descriptors to go", lambda: len(list((front / "fd").iterdir())) <= before, 20)
+    check(SANITIZED or pss(i) - memory < 20000, "kB more", pss(i) - memory)
+    i.enroll("after-aborts")
+    time.sleep(1)
+    idle = spent()
+    time.sleep(2)
+    check(spent() - idle < 0.1, "front still works at something", spent() - idle)
+    equal(i.stop(), 0)
+
+
 def test_one_address_does_not_take_all__OPS_17():
     i = Instance("per-address", settings=["limits.per_address=10"])
-    import socket
     mine = []
     for _ in range(30):
         s = socket.socket()
