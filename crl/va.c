@@ -160,6 +160,26 @@ static void take_entries(struct va *va, struct span body)
 		tell_seen(va, seq);
 }
 
+static void forget(void *arg, uint32_t ref, const struct serial *s)
+{
+	struct va *va = arg;
+
+	cache_drop(va->cache, ref, s);
+}
+
+static void take_swept(struct va *va, struct span body)
+{
+	struct rd r = rd_of(body.p, body.n);
+	struct serial s;
+	uint32_t ref;
+
+	while (!r.bad && r.p != r.end && status_swept_get(&r, &ref, &s))
+		if (table_drop(va->table, ref, &s))
+			cache_drop(va->cache, ref, &s);
+	if (r.bad)
+		log_event(LOG_LEVEL_ERROR, "malformed list of what was swept", NULL);
+}
+
 static void caught_up(struct va *va, struct span body)
 {
 	struct rd r = rd_of(body.p, body.n);
@@ -169,6 +189,8 @@ static void caught_up(struct va *va, struct span body)
 		log_event(LOG_LEVEL_ERROR, "malformed end of the snapshot", NULL);
 		return;
 	}
+	/* What was swept while nobody told. */
+	table_snapshot_end(va->table, va->c.now(), forget, va);
 	pthread_rwlock_wrlock(&va->lock);
 	va->caught_up = true;
 	va->behind_since = 0;
@@ -192,6 +214,9 @@ void va_notice(void *arg, const struct frame *f)
 	case STATUS_SNAPSHOT_END:
 		caught_up(va, f->body);
 		break;
+	case STATUS_SWEPT:
+		take_swept(va, f->body);
+		break;
 	case STATUS_CRL:
 		if (status_crl_get(f->body, &crl, NULL))
 			crl_read(va, &crl);
@@ -203,8 +228,11 @@ void va_notice(void *arg, const struct frame *f)
 
 static void subscribed(void *arg, const struct frame *f, const struct err *e)
 {
-	(void)arg;
-	if (f == NULL)
+	struct va *va = arg;
+
+	if (f != NULL)
+		table_snapshot_begin(va->table);
+	else
 		log_event(LOG_LEVEL_WARN, "not subscribed", "why", e->text, NULL);
 }
 
