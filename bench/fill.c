@@ -317,6 +317,17 @@ static void add_status(sqlite3_stmt *q, const struct likeness *l, const struct r
 	insert(q);
 }
 
+/* Positive, in the order of time: what was issued together lies together. */
+static void make_serial(uint8_t out[SERIAL], int64_t issued)
+{
+	uint64_t t = (uint64_t)issued >> 11;
+
+	random_octets(out, SERIAL);
+	out[0] = 0x40;
+	for (int i = 5; i > 0; i--, t >>= 8)
+		out[i] = (uint8_t)t;
+}
+
 static void add_certificates(unsigned n, unsigned expired, unsigned revoked)
 {
 	struct likeness l;
@@ -344,8 +355,7 @@ static void add_certificates(unsigned n, unsigned expired, unsigned revoked)
 		                      : (int64_t)((unsigned long long)(n - i) * 80u * (unsigned long long)US_PER_DAY / n);
 		struct row r = { .device = d->name, .dn = dn, .subject = d->id, .issued = now - age };
 
-		random_octets(r.serial, SERIAL);
-		r.serial[0] = (uint8_t)((r.serial[0] & 0x7f) | 0x40);
+		make_serial(r.serial, r.issued);
 		random_octets(r.spki, sizeof r.spki);
 		r.not_after = (r.issued / US_PER_SECOND + DAYS * 86400) * US_PER_SECOND - US_PER_SECOND;
 		snprintf(dn, sizeof dn, "CN=%s%s", d->name, organization);

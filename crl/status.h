@@ -10,7 +10,7 @@
 
 enum status_op { /* frame types */
 	STATUS_OK = 64,
-	STATUS_SUBSCRIBE,    /* va asks, empty: ra answers STATUS_OK {u64 head} and tells AUTHORITY for every generation,
+	STATUS_SUBSCRIBE,    /* va asks, empty: ra answers STATUS_OK {u64 head, u64 about how many} and tells AUTHORITY for every generation,
 	                        then ENTRIES pages of the snapshot, SNAPSHOT_END, then the tail for ever */
 	STATUS_AUTHORITY,    /* told: status_authority */
 	STATUS_ENTRIES,      /* told: u64 seq after this frame, then status_entry one after another */

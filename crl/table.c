@@ -30,7 +30,7 @@ struct shard {
 	uint32_t detail_n, detail_cap, detail_free; /* the first free one by its revoked_at, from 1; 0 none */
 };
 
-enum { SHARDS = 64, FIRST_SIZE = 128, REF_MAX = 256 };
+enum { SHARDS = 64, FIRST_SIZE = 128, REF_MAX = 256, AHEAD = 32, ABOUT_MAX = 1 << 28 };
 
 struct table {
 	uint64_t key[2];
@@ -268,10 +268,9 @@ static uint32_t ref_add(struct table *t, uint32_t ref)
 	return n;
 }
 
-bool table_put(struct table *t, const struct status_entry *en)
+static bool put(struct table *t, const struct status_entry *en, uint64_t hash)
 {
 	uint32_t ref = ref_add(t, en->ref);
-	uint64_t hash = hash_of(t, en->ref, en->serial.v, en->serial.n);
 	struct shard *h = shard_of(t, hash);
 	struct slot *s;
 	bool newer;
@@ -292,6 +291,33 @@ bool table_put(struct table *t, const struct status_entry *en)
 	}
 	pthread_rwlock_unlock(&h->lock);
 	return newer;
+}
+
+bool table_put(struct table *t, const struct status_entry *en)
+{
+	return put(t, en, hash_of(t, en->ref, en->serial.v, en->serial.n));
+}
+
+void table_put_all(struct table *t, const struct status_entry *en, size_t n, table_changed *changed, void *arg)
+{
+	uint64_t hash[AHEAD];
+
+	for (size_t from = 0; from < n; from += AHEAD) {
+		size_t k = n - from < AHEAD ? n - from : AHEAD;
+
+		/* Their places come from memory at the same time, not one after another. Only the writer moves shards. */
+		for (size_t i = 0; i < k; i++) {
+			const struct shard *h;
+
+			hash[i] = hash_of(t, en[from + i].ref, en[from + i].serial.v, en[from + i].serial.n);
+			h = shard_of(t, hash[i]);
+			if (h->size != 0)
+				__builtin_prefetch(&h->slot[home(hash[i], h->size)], 1);
+		}
+		for (size_t i = 0; i < k; i++)
+			if (put(t, &en[from + i], hash[i]))
+				changed(arg, en[from + i].ref, &en[from + i].serial);
+	}
 }
 
 static void read_slot(const struct shard *h, const struct slot *s, struct status_entry *out)
@@ -385,9 +411,19 @@ bool table_drop(struct table *t, uint32_t ref, const struct serial *serial)
 	return found;
 }
 
-void table_snapshot_begin(struct table *t)
+void table_snapshot_begin(struct table *t, uint64_t about)
 {
+	size_t size = (size_t)(about < ABOUT_MAX ? about : ABOUT_MAX) / SHARDS * 4 / 3;
+
 	t->age ^= 1;
+	for (size_t i = 0; i < SHARDS && size > FIRST_SIZE; i++) {
+		struct shard *h = &t->shard[i];
+
+		pthread_rwlock_wrlock(&h->lock);
+		if (h->size < size)
+			resize(t, h, size);
+		pthread_rwlock_unlock(&h->lock);
+	}
 }
 
 struct gone {
@@ -416,7 +452,7 @@ static void drop_old(struct table *t, struct shard *h, int64_t now, struct buf *
 	shrink(t, h);
 }
 
-void table_snapshot_end(struct table *t, int64_t now, table_dropped *dropped, void *arg)
+void table_snapshot_end(struct table *t, int64_t now, table_changed *dropped, void *arg)
 {
 	AUTO_BUF gone = { 0 };
 	struct gone g;

@@ -144,27 +144,30 @@ static void tell_seen(struct va *va, uint64_t seq)
 	(void)!caller_tell(va->ra, &(struct frame){ .type = STATUS_SEEN, .body = span_of(&body) }, NULL);
 }
 
-/* A revocation is in force here when this returns: table first, then the cache, then SEEN. */
-static void take_entries(struct va *va, struct span body)
-{
-	struct rd r = rd_of(body.p, body.n);
-	uint64_t seq = rd_u64(&r);
-	struct status_entry en;
-
-	while (!r.bad && r.p != r.end && status_entry_get(&r, &en))
-		if (table_put(va->table, &en))
-			cache_drop(va->cache, en.ref, &en.serial);
-	if (r.bad)
-		log_event(LOG_LEVEL_ERROR, "malformed status entries", NULL);
-	if (seq != 0 && !r.bad)
-		tell_seen(va, seq);
-}
-
 static void forget(void *arg, uint32_t ref, const struct serial *s)
 {
 	struct va *va = arg;
 
 	cache_drop(va->cache, ref, s);
+}
+
+/* A revocation is in force here when this returns: table first, then the cache, then SEEN. */
+static void take_entries(struct va *va, struct span body)
+{
+	struct rd r = rd_of(body.p, body.n);
+	uint64_t seq = rd_u64(&r);
+	struct status_entry en[64];
+	size_t n;
+
+	do {
+		for (n = 0; n < COUNT_OF(en) && !r.bad && r.p != r.end && status_entry_get(&r, &en[n]);)
+			n++;
+		table_put_all(va->table, en, n, forget, va);
+	} while (n == COUNT_OF(en));
+	if (r.bad)
+		log_event(LOG_LEVEL_ERROR, "malformed status entries", NULL);
+	if (seq != 0 && !r.bad)
+		tell_seen(va, seq);
 }
 
 static void take_swept(struct va *va, struct span body)
@@ -230,10 +233,16 @@ static void subscribed(void *arg, const struct frame *f, const struct err *e)
 {
 	struct va *va = arg;
 
-	if (f != NULL)
-		table_snapshot_begin(va->table);
-	else
+	if (f != NULL) {
+		struct rd r = rd_of(f->body.p, f->body.n);
+		uint64_t about;
+
+		(void)rd_u64(&r);
+		about = rd_u64(&r);
+		table_snapshot_begin(va->table, rd_done(&r) ? about : 0);
+	} else {
 		log_event(LOG_LEVEL_WARN, "not subscribed", "why", e->text, NULL);
+	}
 }
 
 void va_up(void *arg)

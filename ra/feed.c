@@ -55,10 +55,11 @@ void feed_crl(struct ra *ra, const struct generation *g, uint64_t number, int64_
 static void subscribe(struct ra *ra, uint64_t client)
 {
 	AUTO_BUF body = { 0 };
-	uint64_t head = 0;
+	uint64_t head = 0, rows = 0;
 	struct err e;
 
 	(void)!store_status_head(ra->c.store, &head, &e);
+	(void)!store_status_estimate(ra->c.store, &rows, &e);
 	ra->va_subscribed = ra->va_snapshot = true;
 	ra->va_full = false;
 	ra->va_after_ref = 0;
@@ -68,6 +69,7 @@ static void subscribe(struct ra *ra, uint64_t client)
 	ra->va_seen = 0;
 	ra->va_head_n = 0;
 	wr_u64(&body, head);
+	wr_u64(&body, rows);
 	answer(ra, RA_PORT_VA, client, STATUS_OK, span_of(&body));
 	for (size_t i = 0; i < ra->gen_n; i++) {
 		feed_authority(ra, &ra->gens[i]);

@@ -780,6 +780,8 @@ void ra_reload(struct ra *ra, const struct config *config, const uint8_t digest[
 	ra->config = config;
 	ra->now = now;
 	ra->audit_ok = true;
+	ra->sweep = (struct sweep){ .done = false }; /* retention may be another */
+	ra->sweep_at = 0;
 	if (!store_begin(ra->c.store, &e)) {
 		log_event(LOG_LEVEL_ERROR, "profiles not reloaded", "why", e.text, NULL);
 		return;

@@ -363,6 +363,16 @@ bool store_status_head(struct store *s, uint64_t *seq, struct err *e)
 	return true;
 }
 
+bool store_status_estimate(struct store *s, uint64_t *n, struct err *e)
+{
+	/* Two questions: max() and min() in one would read all. */
+	AUTO_QUERY *q = query(s, e, "SELECT coalesce((SELECT max(id) FROM certificate) - (SELECT min(id) FROM certificate) + 1, 0)", "");
+	int rc = q != NULL ? step(s, q, e) : -1;
+
+	*n = rc == 1 ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
+	return rc == 1;
+}
+
 static bool each_status(struct store *s, sqlite3_stmt *q, store_status_each *each, void *arg, struct err *e)
 {
 	struct status_row r;
@@ -396,7 +406,7 @@ bool store_status_page(struct store *s, int64_t after_ref, struct span after_ser
 bool store_revoked_page(struct store *s, int64_t ref, struct span after_serial, unsigned limit, store_status_each *each, void *arg,
                         struct err *e)
 {
-	AUTO_QUERY *q = query(s, e, STATUS "WHERE state = 1 AND ref = ? AND serial > ? ORDER BY serial LIMIT ?", "ibi", ref,
+	AUTO_QUERY *q = query(s, e, STATUS "INDEXED BY status_revoked WHERE state = 1 AND ref = ? AND serial > ? ORDER BY serial LIMIT ?", "ibi", ref,
 	                      after_serial.n != 0 ? (const void *)after_serial.p : "", after_serial.n, (int64_t)limit);
 
 	return each_status(s, q, each, arg, e);

@@ -239,6 +239,8 @@ struct status_row {
 MUST_USE bool store_status_set(struct store *s, int64_t ref, struct span serial, enum store_status state,
                                uint8_t reason, int64_t at, uint64_t *seq, struct err *e);
 MUST_USE bool store_status_head(struct store *s, uint64_t *seq, struct err *e);
+/* About how many rows there are, at once. */
+MUST_USE bool store_status_estimate(struct store *s, uint64_t *n, struct err *e);
 typedef bool store_status_each(void *arg, const struct status_row *row);
 /* In key order (ref, serial) after the given key, for the snapshot; serial empty: from the start of the ref. */
 MUST_USE bool store_status_page(struct store *s, int64_t after_ref, struct span after_serial, unsigned limit,
