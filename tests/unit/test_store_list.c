@@ -345,21 +345,26 @@ static void test_the_sweep_takes_what_ended_and_nothing_else__CRL_11(void)
 	for (unsigned n = 1; n <= 20; n++)
 		add(s, n, subject[0], n <= 10 ? 900 : n <= 12 ? 1000 : 5000);
 	set_revoked(s, 3); /* no CRL since its end */
+	add(s, 21, subject[0], 5000);
 	CU_ASSERT_TRUE(store_key_block(s, blocked, "test", 1, &e));
 	sweep_all(s, 1000, 1000, 3, &gone);
-	for (unsigned n = 1; n <= 20; n++)
+	for (unsigned n = 1; n <= 21; n++)
 		CU_ASSERT_EQUAL(there(s, n), n == 3 || n == 5 || n > 10);
 	CU_ASSERT_EQUAL(gone, 8);
 	/* A CRL has been made, but the next would still list it. */
 	CU_ASSERT_TRUE(store_crl_published(s, 1, 901, 5000, &e));
 	sweep_all(s, 1000, 900, 3, &gone);
 	CU_ASSERT_TRUE(gone == 0 && there(s, 3));
-	/* It was on one after its end, and will not be on the next; but it is the feed's newest: numbers go on above it. */
-	sweep_all(s, 1000, 901, 3, &gone);
-	CU_ASSERT_TRUE(gone == 0 && there(s, 3));
-	add(s, 30, subject[0], 5000);
+	/* It was on one after its end, and will not be on the next. */
 	sweep_all(s, 1000, 901, 3, &gone);
 	CU_ASSERT_TRUE(gone == 1 && !there(s, 3));
+	/* The feed's newest stays: numbers go on above it. */
+	add(s, 30, subject[0], 900);
+	sweep_all(s, 1000, 901, 3, &gone);
+	CU_ASSERT_TRUE(gone == 0 && there(s, 30));
+	add(s, 31, subject[0], 5000);
+	sweep_all(s, 1000, 901, 3, &gone);
+	CU_ASSERT_TRUE(gone == 1 && !there(s, 30));
 	/* Its status is gone, too. */
 	struct intent again = { .ref = 1, .serial_n = 16, .purpose = "enroll" };
 
