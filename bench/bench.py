@@ -36,6 +36,7 @@ import harness  # noqa: E402
 
 PASSWORD = "benchbenchbench"
 PROFILE = None
+MILLIONS = 0.2
 ONLY = ""
 TICK = os.sysconf("SC_CLK_TCK")
 ROLES = ("front", "ra", "ca", "va", "officers", "parent")
@@ -58,6 +59,9 @@ TARGETS = [
     ("parked", "PSS of all roles", "mb", "PSS of all roles after 100,000 certificates, MB", "<", "80", "50"),
     ("parked", "idle TLS connection", "kb", "kB per idle TLS connection", "<", "60", "20"),
     ("start", "1,000,000 certificates", "seconds", "start to ready with 1 million certificates, s", "<", "1.0", "0.3"),
+    ("growth", "issuance", "ratio_empty", "issuance CPU, full to empty", "<", "1.1", "1.0"),
+    ("growth", "growth", "list_ms", "the slowest question, median, ms", "<", "50", "5"),
+    ("growth", "growth", "wal_mb", "WAL, MB", "<", "64", "4"),
     ("sandbox", "all layers", "percent", "all sandbox layers, % of CPU per enrolment", "<", "5.0", "0"),
 ]
 
@@ -93,7 +97,7 @@ class Service(harness.Instance):
         self.devices = devices
 
     def fill(self, *argv):
-        done = harness.run(tool("bench-fill"), self.database, *argv, timeout=600)
+        done = harness.run(tool("bench-fill"), self.database, *argv, timeout=7200)
         harness.check(done.returncode == 0, "bench-fill:", done.stderr)
 
     def start(self):
@@ -530,6 +534,132 @@ def parked():
         return rows
 
 
+def api(i, verb, **arguments):
+    """One call on the officers' socket: milliseconds, and the answer."""
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(i.dir / "run" / "officer.sock"))
+    body = json.dumps(arguments).encode()
+    began = time.monotonic()
+    s.sendall(b"POST /api/v1/%s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+              % (verb.replace(".", "/").encode(), len(body)) + body)
+    got = bytearray()
+    while piece := s.recv(65536):
+        got += piece
+    s.close()
+    ms = (time.monotonic() - began) * 1000
+    head, _, text = bytes(got).partition(b"\r\n\r\n")
+    harness.check(b" 200 " in head.split(b"\r\n")[0], verb, arguments, got[:300])
+    return ms, json.loads(text)
+
+
+def asked(i, label, verb, rows=None, pages=30, **arguments):
+    """A question asked again and again; of a list, page after page. The slowest counts."""
+    times, found, next_page = [], 0, {}
+    for _ in range(pages):
+        ms, answer = api(i, verb, **arguments, **next_page)
+        times.append(ms)
+        found += len(answer.get(rows, ())) if rows else 1
+        next_page = {"after": answer["next"]} if answer.get("next") else {}
+    return {"name": label, "list_ms": statistics.median(times), "worst_ms": max(times), "found": found, "n": len(times)}
+
+
+def lists(i, db):
+    serial, device, later = db.execute("SELECT c.serial, s.name, c.not_after FROM certificate c JOIN subject s ON s.id = c.subject"
+                                       " WHERE s.kind = 'device' ORDER BY c.id DESC LIMIT 1 OFFSET 5000").fetchone()
+    day = 86400 * 1000000
+    rows = [asked(i, "cert list", "cert.list", "certificates"),
+            asked(i, "cert list --device", "cert.list", "certificates", device=device),
+            asked(i, "cert list --status valid", "cert.list", "certificates", status="valid"),
+            asked(i, "cert list --status revoked", "cert.list", "certificates", status="revoked"),
+            asked(i, "cert list --status expired", "cert.list", "certificates", status="expired"),
+            asked(i, "cert list --expiring 30d", "cert.list", "certificates", expiring=30 * day),
+            asked(i, "cert list --subject, one of all", "cert.list", "certificates", subject=f"CN={device},"),
+            asked(i, "cert list --ca servers, one of all", "cert.list", "certificates", ca="servers"),
+            asked(i, "cert list --profile ocsp, few of all", "cert.list", "certificates", profile="ocsp"),
+            asked(i, "cert show SERIAL", "cert.show", cert=serial.hex()),
+            asked(i, "cert show PREFIX", "cert.show", cert=serial.hex()[:24]),
+            asked(i, "cert show DEVICE", "cert.show", cert=device),
+            asked(i, "device show", "device.show", name=device),
+            asked(i, "device list", "device.list", "devices")]
+    began = time.monotonic()
+    done = harness.run(harness.BUILD / "caduceus", "cert", "list", "--subject", f"CN={device},", "--json", "--dir", i.dir, timeout=600)
+    harness.check(done.returncode == 0, done.stderr)
+    whole = time.monotonic() - began
+    harness.check(device in done.stdout, "cert list --subject does not find", device)
+    return rows + [{"name": "cert list --subject to its end, by the command line", "whole_s": whole}]
+
+
+def retain(i, duration):
+    """Another retention.certificates, taken up at SIGHUP."""
+    path = i.dir / "caduceus.yaml"
+    lines = path.read_text().splitlines(keepends=True)
+    at = lines.index("retention:\n")
+    at += next(k for k, line in enumerate(lines[at:]) if line.lstrip().startswith("certificates:"))
+    lines[at] = f"  certificates: {duration}\n"
+    path.write_text("".join(lines))
+    i.serve.send_signal(signal.SIGHUP)
+
+
+def growth():
+    """An instance with MILLIONS of certificates beside an empty one."""
+    n, turns, per_turn = int(MILLIONS * 1000000), 5, 800
+    wal = lambda i: pathlib.Path(f"{i.database}-wal").stat().st_size / 1e6
+    with Service("growth", max(20000, n // 4)) as full, Service("empty", (turns + 2) * per_turn + 1000) as empty:
+        warm(full.start())
+        full.stop()
+        began = time.monotonic()
+        full.fill("certificates", n, 10, 1)
+        filled = time.monotonic() - began
+        note(f"growth: filled in {filled:.0f} s")
+        size = full.database.stat().st_size
+        began = time.monotonic()
+        full.start()
+        ready = time.monotonic() - began
+        empty.start()
+        memory = pss(full.pids())
+        runs = {"full": [], "empty": []}
+        for i in (full, empty):
+            est_run(warm(i), "warm-up", "keep", 8, 400)
+        for turn in range(turns):
+            for which, i in (("full", full), ("empty", empty))[::1 if turn % 2 == 0 else -1]:
+                runs[which].append(est_run(i, which, "keep", 8, per_turn))
+        rows = []
+        for which, name in (("empty", "EST keep-alive, 8, empty"), ("full", f"EST keep-alive, 8, {MILLIONS:g} million")):
+            row = dict(sorted(runs[which], key=lambda r: r["cpu"])[turns // 2])
+            row.update(name=name, all=[round(r["cpu"], 3) for r in runs[which]])
+            rows.append(row)
+        least = {which: min(r["cpu"] for r in runs[which]) for which in runs}
+        rows.append({"name": "issuance", "ratio_empty": least["full"] / least["empty"], "n": n})
+        rows += lists(full, sqlite3.connect(f"file:{full.database}?mode=ro", uri=True))
+        p = subprocess.Popen([str(harness.BUILD / "caduceus"), "cert", "list", "--ca", "servers", "--json", "--dir", str(full.dir)],
+                             stdout=subprocess.DEVNULL)
+        rows.append(est_run(full, "while a list reads all", "keep", 8, per_turn))
+        p.wait(900)
+        rows[-1]["wal_mb"] = wal(full)
+        ended = full_count(full)
+        retain(full, "1d")
+        time.sleep(1)
+        began = time.monotonic()
+        rows.append(est_run(full, "while what ended is swept", "keep", 8, per_turn))
+        time.sleep(max(0.0, 5 - (time.monotonic() - began)))
+        gone = ended + per_turn - full_count(full)
+        rows[-1]["wal_mb"] = wal(full)
+        harness.check(gone > 0, "nothing was swept")
+        rows.append({"name": "sweep", "swept_per_s": gone / (time.monotonic() - began), "n": gone})
+        rows.append({"name": "growth", "seconds": ready, "va_seconds": ready, "fill_seconds": filled, "database_mb": size / 1e6, "pss_kb": memory,
+                     "worst_ms": max(r["worst_ms"] for r in rows if "list_ms" in r), "list_ms": max(r["list_ms"] for r in rows if "list_ms" in r),
+                     "wal_mb": max(r["wal_mb"] for r in rows if "wal_mb" in r), "octets_each": size / n})
+        return rows
+
+
+def full_count(i):
+    db = sqlite3.connect(f"file:{i.database}?mode=ro", uri=True)
+    try:
+        return db.execute("SELECT count(*) FROM status").fetchone()[0]
+    finally:
+        db.close()
+
+
 def start():
     n = 1000000
     with Service("start", 250000) as i:
@@ -561,7 +691,8 @@ def start():
                  "pss_kb": memory}, again]
 
 
-SUBJECTS = {f.__name__: f for f in (floor, issue, est, ocsp, slow, sandbox, parked, start)}
+SUBJECTS = {f.__name__: f for f in (floor, issue, est, ocsp, slow, sandbox, parked, start, growth)}
+LONG = ("growth",)  # only when they are named
 
 
 # --- For people
@@ -601,7 +732,19 @@ def show(subject, rows, base):
             print(f"  {r['name']}: {r['percent']:.2f} %")
         elif "kb" in r:
             print(f"  {r['name']}: {r['kb']:.1f} kB (of {r['n']})")
-        elif "seconds" in r:
+        elif "ratio_empty" in r:
+            print(f"  {r['name']}: {r['ratio_empty']:.3f} times the CPU of an empty database, by the cheapest run of each")
+        elif "whole_s" in r:
+            print(f"  {r['name']}: {r['whole_s']:.2f} s")
+        elif "swept_per_s" in r:
+            print(f"  {r['name']}: {r['swept_per_s']:.0f} certificates a second")
+        elif "list_ms" in r and "found" in r:
+            print(f"  {r['name']:<40} {r['list_ms']:7.2f} ms, slowest of {r['n']} {r['worst_ms']:7.2f} ms, {r['found']} rows")
+        if "wal_mb" in r:
+            print(f"  {r['name']}: WAL {r['wal_mb']:.1f} MB")
+        if "octets_each" in r:
+            print(f"  {r['name']}: {r['octets_each']:.0f} octets a certificate, audit record and device included")
+        if "seconds" in r:
             print(f"  {r['name']}: ready after {r['seconds']:.2f} s, va knows all after {r['va_seconds']:.2f} s; database of "
                   f"{r['database_mb']:.0f} MB (made in {r['fill_seconds']:.0f} s)")
         if "all" in r:
@@ -639,13 +782,17 @@ def machine():
 
 def main():
     a = argparse.ArgumentParser(description="Measures what enrolment and status cost.")
-    a.add_argument("names", nargs="*", metavar="NAME", help=" ".join(SUBJECTS))
+    a.add_argument("names", nargs="*", metavar="NAME", help=" ".join(SUBJECTS) + "; after growth: how many millions")
     a.add_argument("--build", default="build-bench")
     a.add_argument("--json", metavar="FILE", help="also as JSON; - for standard output, then without the tables")
     a.add_argument("--profile", metavar="DIR", help="also where each role's CPU went, by perf: DIR/ROW.ROLE.txt")
     a.add_argument("--only", metavar="TEXT", default="", help="only rows whose name has it (for profiles)")
     o = a.parse_args()
-    global PROFILE, ONLY
+    global PROFILE, ONLY, MILLIONS
+    numbers = [n for n in o.names if n.replace(".", "", 1).isdigit()]
+    if numbers and "growth" in o.names:
+        MILLIONS = float(numbers[-1])
+        o.names = [n for n in o.names if n not in numbers]
     ONLY = o.only
     if o.profile:
         PROFILE = pathlib.Path(o.profile)
@@ -656,10 +803,10 @@ def main():
     harness.BUILD = pathlib.Path(o.build).resolve()
     # Everything that runs is ended by the end of its `with`.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    wanted = [n for n in SUBJECTS if not o.names or n in o.names]
+    wanted = [n for n in SUBJECTS if n in o.names or (not o.names and n not in LONG)]
     results, failed, began = {}, 0, time.monotonic()
     about = machine()
-    if "floor" not in wanted and set(wanted) & {"issue", "est", "slow", "sandbox", "start"}:
+    if "floor" not in wanted and set(wanted) & {"issue", "est", "slow", "sandbox", "start", "growth"}:
         wanted.insert(0, "floor")
     quiet = o.json == "-"
     if not quiet:

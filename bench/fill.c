@@ -305,8 +305,9 @@ static void add_certificate(sqlite3_stmt *q, const struct likeness *l, const str
 	insert(q);
 }
 
-static void add_status(sqlite3_stmt *q, const struct likeness *l, const struct row *r, int64_t seq, bool revoked, int64_t now)
+static void add_status(sqlite3_stmt *q, const struct likeness *l, const struct row *r, int64_t seq, bool revoked, int64_t now, int64_t certificate)
 {
+	sqlite3_bind_int64(q, 8, certificate);
 	sqlite3_bind_int64(q, 1, l->ref);
 	sqlite3_bind_blob(q, 2, r->serial, SERIAL, SQLITE_STATIC);
 	sqlite3_bind_int64(q, 3, revoked);
@@ -315,6 +316,17 @@ static void add_status(sqlite3_stmt *q, const struct likeness *l, const struct r
 	sqlite3_bind_int64(q, 6, r->not_after);
 	sqlite3_bind_int64(q, 7, seq);
 	insert(q);
+}
+
+/* Positive, in the order of time: what was issued together lies together. */
+static void make_serial(uint8_t out[SERIAL], int64_t issued)
+{
+	uint64_t t = (uint64_t)issued >> 11;
+
+	random_octets(out, SERIAL);
+	out[0] = 0x40;
+	for (int i = 5; i > 0; i--, t >>= 8)
+		out[i] = (uint8_t)t;
 }
 
 static void add_certificates(unsigned n, unsigned expired, unsigned revoked)
@@ -335,7 +347,7 @@ static void add_certificates(unsigned n, unsigned expired, unsigned revoked)
 	q = prepare("INSERT INTO certificate (ref, serial, subject, profile, dn, not_before, not_after, issued, spki, request, lint, der,"
 	            " node, boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	audit = prepare("INSERT INTO audit (seq, record, hash) VALUES (?, ?, ?)");
-	status = prepare("INSERT INTO status (ref, serial, state, reason, revoked_at, not_after, seq) VALUES (?, ?, ?, ?, ?, ?, ?)");
+	status = prepare("INSERT INTO status (ref, serial, state, reason, revoked_at, not_after, seq, certificate) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
 	for (unsigned i = 0; i < n; i++) {
 		const struct device *d = &devices[i % device_n];
 		/* The oldest first: those that have run out, then the last 80 days. */
@@ -344,14 +356,13 @@ static void add_certificates(unsigned n, unsigned expired, unsigned revoked)
 		                      : (int64_t)((unsigned long long)(n - i) * 80u * (unsigned long long)US_PER_DAY / n);
 		struct row r = { .device = d->name, .dn = dn, .subject = d->id, .issued = now - age };
 
-		random_octets(r.serial, SERIAL);
-		r.serial[0] = (uint8_t)((r.serial[0] & 0x7f) | 0x40);
+		make_serial(r.serial, r.issued);
 		random_octets(r.spki, sizeof r.spki);
 		r.not_after = (r.issued / US_PER_SECOND + DAYS * 86400) * US_PER_SECOND - US_PER_SECOND;
 		snprintf(dn, sizeof dn, "CN=%s%s", d->name, organization);
 		add_certificate(q, &l, &r);
+		add_status(status, &l, &r, ++seq, next_random() % 100 < revoked, now, sqlite3_last_insert_rowid(db));
 		chain_add(&c, audit, &r);
-		add_status(status, &l, &r, ++seq, next_random() % 100 < revoked, now);
 	}
 	chain_end(&c);
 	sqlite3_finalize(q);

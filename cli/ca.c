@@ -144,20 +144,13 @@ static enum exit_code hsm_test(struct invocation *i)
 	return show_object(i, "hsm.test", json_object());
 }
 
-static enum exit_code audit_show(struct invocation *i)
+static void print_records(void *arg, json_t *rows)
 {
-	json_t *doc, *row;
-	enum exit_code code = ask_all(i, "audit.show", json_object(), "records", &doc);
+	json_t *row;
 	size_t k;
 
-	if (code != EXIT_DONE)
-		return code;
-	if (i->json) {
-		print_json(doc);
-		json_decref(doc);
-		return EXIT_DONE;
-	}
-	json_array_foreach(json_object_get(doc, "records"), k, row) {
+	(void)arg;
+	json_array_foreach(rows, k, row) {
 		json_t *r = json_loads(member(row, "record"), 0, NULL), *d = json_object_get(r, "detail");
 		const char *why = member(d, "reason");
 
@@ -166,8 +159,11 @@ static enum exit_code audit_show(struct invocation *i)
 		       member(json_object_get(r, "actor"), "id"), why[0] != 0 ? ": " : "", why);
 		json_decref(r);
 	}
-	json_decref(doc);
-	return EXIT_DONE;
+}
+
+static enum exit_code audit_show(struct invocation *i)
+{
+	return show_pages(i, "audit.show", "records", print_records, NULL);
 }
 
 /* The ra program reads the database itself: it works without a service, too. */

@@ -55,8 +55,9 @@ enum exit_code exit_of(const char *kind); /* of an error's kind */
 /* client.c: the officer API on DIR/run/officer.sock. args is taken over. *out: the answer, to be freed by json_decref; on an
  * error the text stands on standard error already. */
 enum exit_code ask(const struct invocation *i, const char *verb, json_t *args, json_t **out);
-/* The same for a list, over all its pages. */
-enum exit_code ask_all(const struct invocation *i, const char *verb, json_t *args, const char *list, json_t **out);
+/* The same for a list: each of its pages, which may be empty, as it comes; millions of rows are never held at once. */
+typedef void page_each(void *arg, json_t *rows);
+enum exit_code ask_pages(const struct invocation *i, const char *verb, json_t *args, const char *list, page_each *each, void *arg);
 
 /* print.c */
 void print_json(json_t *doc);
@@ -70,6 +71,8 @@ void print_object(json_t *row);
 /* Asks and shows: a table of the rows of `list`, or one object; JSON when that was asked for. args is taken over. */
 enum exit_code show_table(const struct invocation *i, const char *verb, const char *list, const struct column *columns, size_t n,
                           json_t *args);
+/* A list whose pages print themselves, unless JSON was asked for. */
+enum exit_code show_pages(const struct invocation *i, const char *verb, const char *list, page_each *text, void *arg);
 enum exit_code show_object(const struct invocation *i, const char *verb, json_t *args);
 const char *member(json_t *row, const char *name); /* text of a member, "" when it is none */
 

@@ -65,7 +65,7 @@ static enum exit_code refused(json_t *doc)
 
 static CURLcode perform(const char *socket, const char *verb, const char *body, struct buf *answer, long *status)
 {
-	CURL *c = curl_easy_init();
+	static CURL *c; /* a list of many pages comes over one connection */
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	AUTO_FREE char *url = mem_printf("http://localhost/api/v1/%s", verb);
 	char *dot = strchr(strstr(url, "v1/"), '.');
@@ -73,6 +73,9 @@ static CURLcode perform(const char *socket, const char *verb, const char *body, 
 
 	if (dot != NULL)
 		*dot = '/';
+	if (c == NULL)
+		c = curl_easy_init();
+	curl_easy_reset(c);
 	curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, socket);
 	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
@@ -84,7 +87,6 @@ static CURLcode perform(const char *socket, const char *verb, const char *body, 
 	rc = curl_easy_perform(c);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, status);
 	curl_slist_free_all(headers);
-	curl_easy_cleanup(c);
 	return rc;
 }
 
@@ -113,30 +115,24 @@ enum exit_code ask(const struct invocation *i, const char *verb, json_t *args, j
 	return code;
 }
 
-enum exit_code ask_all(const struct invocation *i, const char *verb, json_t *args, const char *list, json_t **out)
+enum exit_code ask_pages(const struct invocation *i, const char *verb, json_t *args, const char *list, page_each *each, void *arg)
 {
-	json_t *all = json_array(), *page;
 	enum exit_code code;
+	bool more = true;
 
-	*out = NULL;
 	do {
-		json_t *next;
+		json_t *page, *next;
 
 		code = ask(i, verb, json_deep_copy(args), &page);
 		if (code != EXIT_DONE)
 			break;
-		json_array_extend(all, json_object_get(page, list));
+		each(arg, json_object_get(page, list));
 		next = json_object_get(page, "next");
-		if (next == NULL) {
-			json_decref(page);
-			*out = json_pack("{s:o}", list, all);
-			json_decref(args);
-			return EXIT_DONE;
-		}
-		json_object_set(args, "after", next);
+		more = next != NULL;
+		if (more)
+			json_object_set(args, "after", next);
 		json_decref(page);
-	} while (true);
-	json_decref(all);
+	} while (more);
 	json_decref(args);
 	return code;
 }

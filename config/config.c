@@ -54,6 +54,7 @@ static const struct key {
 	{ "limits.connections", K_NUMBER, "1000", "At once, per listener", FIELD(limits_connections), 8, 60000, NULL },
 	{ "limits.per_address", K_NUMBER, "200", "At once from one address; behind a proxy choose more", FIELD(limits_per_address), 1, 60000, NULL },
 	{ "limits.request_seconds", K_NUMBER, "30", "A connection without a finished request for so long is cut", FIELD(limits_request_seconds), 1, 600, NULL },
+	{ "retention.certificates", K_DURATION, "7y", "How long after its end a certificate stays in the database; the audit keeps its record", FIELD(retention_certificates), 1, 3153600000, NULL },
 	{ "log.level", K_LEVEL, "info", "debug, info, warn or error", FIELD(log_level), 0, 0, NULL },
 	{ "log.json", K_BOOL, "false", "One JSON object a line instead of key=value", FIELD(log_json), 0, 0, NULL },
 #undef FIELD

@@ -39,6 +39,7 @@ struct config {
 	bool log_json;
 	int64_t limits_connections;         /* all, per listener */
 	int64_t limits_per_address;
+	int64_t retention_certificates;     /* us after notAfter */
 	int64_t limits_request_seconds;     /* absolute, from accept or the end of the last request to the next one's end */
 };
 

@@ -52,24 +52,41 @@ void status_entry_put(struct buf *b, const struct status_entry *en)
 	wr_u64(b, en->seq);
 }
 
-bool status_entry_get(struct rd *r, struct status_entry *en)
+static void serial_get(struct rd *r, struct serial *out)
 {
-	struct span serial;
+	struct span serial = rd_span(r, SERIAL_MAX);
 
-	en->ref = rd_u32(r);
-	serial = rd_span(r, SERIAL_MAX);
 	if (serial.n == 0 || serial.p[0] == 0)
 		r->bad = true; /* RFC 5280, 4.1.2.2: positive; and one spelling, for the table compares octets */
 	else
-		memcpy(en->serial.v, serial.p, serial.n);
-	en->serial.n = (uint8_t)serial.n;
+		memcpy(out->v, serial.p, serial.n);
+	out->n = (uint8_t)serial.n;
+}
+
+void status_swept_put(struct buf *b, uint32_t ref, struct span serial)
+{
+	wr_u32(b, ref);
+	wr_span(b, serial.p, serial.n);
+}
+
+bool status_swept_get(struct rd *r, uint32_t *ref, struct serial *s)
+{
+	*ref = rd_u32(r);
+	serial_get(r, s);
+	return !r->bad;
+}
+
+bool status_entry_get(struct rd *r, struct status_entry *en)
+{
+	en->ref = rd_u32(r);
+	serial_get(r, &en->serial);
 	en->state = (enum status_state)rd_u8(r);
 	en->reason = (enum crl_reason)rd_u8(r);
 	en->revoked_at = rd_i64(r);
 	en->not_after = rd_i64(r);
 	en->seq = rd_u64(r);
 	/* RFC 5280, 5.3.1: 7 is not used; sequences begin at 1. */
-	if (en->state > STATUS_REVOKED || crl_reason_name(en->reason) == NULL || en->seq == 0)
+	if (en->state > STATUS_REVOKED || crl_reason_name(en->reason) == NULL || en->seq == 0 || en->seq > STATUS_SEQ_MAX)
 		r->bad = true;
 	return !r->bad;
 }

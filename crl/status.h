@@ -10,7 +10,7 @@
 
 enum status_op { /* frame types */
 	STATUS_OK = 64,
-	STATUS_SUBSCRIBE,    /* va asks, empty: ra answers STATUS_OK {u64 head} and tells AUTHORITY for every generation,
+	STATUS_SUBSCRIBE,    /* va asks, empty: ra answers STATUS_OK {u64 head, u64 about how many} and tells AUTHORITY for every generation,
 	                        then ENTRIES pages of the snapshot, SNAPSHOT_END, then the tail for ever */
 	STATUS_AUTHORITY,    /* told: status_authority */
 	STATUS_ENTRIES,      /* told: u64 seq after this frame, then status_entry one after another */
@@ -20,6 +20,7 @@ enum status_op { /* frame types */
 	                        {u64 seq}: caught up to that and still unknown means never issued (OCSP-07) */
 	STATUS_SEEN,         /* va tells: u64 seq applied: what a revocation waits for */
 	STATUS_COUNTED,      /* va tells: its lines of base/metric.h */
+	STATUS_SWEPT,        /* told: {u32 ref, span serial} one after another: not in the database any more */
 	STATUS_OP_COUNT
 };
 
@@ -46,11 +47,17 @@ struct status_entry {
 	enum crl_reason reason;
 	int64_t revoked_at; /* UTC us */
 	int64_t not_after;
-	uint64_t seq;
+	uint64_t seq;      /* 1 to STATUS_SEQ_MAX */
 };
-enum { STATUS_ENTRIES_MAX = 500 };
+#define STATUS_SEQ_MAX ((UINT64_C(1) << 45) - 1)
+/* What a frame holds. */
+enum { STATUS_ENTRY_SIZE = 4 + 4 + 1 + 1 + 3 * 8, STATUS_ENTRIES_MAX = 1000 };
+_Static_assert(8 + STATUS_ENTRIES_MAX * (STATUS_ENTRY_SIZE + SERIAL_MAX) <= FRAME_BODY_MAX, "a page is larger than a frame");
 void status_entry_put(struct buf *b, const struct status_entry *en);
 MUST_USE bool status_entry_get(struct rd *r, struct status_entry *en);
+/* A row of STATUS_SWEPT. */
+void status_swept_put(struct buf *b, uint32_t ref, struct span serial);
+MUST_USE bool status_swept_get(struct rd *r, uint32_t *ref, struct serial *s);
 
 struct status_crl {
 	struct ca_gen gen;

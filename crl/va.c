@@ -144,20 +144,43 @@ static void tell_seen(struct va *va, uint64_t seq)
 	(void)!caller_tell(va->ra, &(struct frame){ .type = STATUS_SEEN, .body = span_of(&body) }, NULL);
 }
 
+static void forget(void *arg, uint32_t ref, const struct serial *s)
+{
+	struct va *va = arg;
+
+	cache_drop(va->cache, ref, s);
+}
+
 /* A revocation is in force here when this returns: table first, then the cache, then SEEN. */
 static void take_entries(struct va *va, struct span body)
 {
 	struct rd r = rd_of(body.p, body.n);
 	uint64_t seq = rd_u64(&r);
-	struct status_entry en;
+	struct status_entry en[64];
+	size_t n;
 
-	while (!r.bad && r.p != r.end && status_entry_get(&r, &en))
-		if (table_put(va->table, &en))
-			cache_drop(va->cache, en.ref, &en.serial);
+	do {
+		for (n = 0; n < COUNT_OF(en) && !r.bad && r.p != r.end && status_entry_get(&r, &en[n]);)
+			n++;
+		table_put_all(va->table, en, n, forget, va);
+	} while (n == COUNT_OF(en));
 	if (r.bad)
 		log_event(LOG_LEVEL_ERROR, "malformed status entries", NULL);
 	if (seq != 0 && !r.bad)
 		tell_seen(va, seq);
+}
+
+static void take_swept(struct va *va, struct span body)
+{
+	struct rd r = rd_of(body.p, body.n);
+	struct serial s;
+	uint32_t ref;
+
+	while (!r.bad && r.p != r.end && status_swept_get(&r, &ref, &s))
+		if (table_drop(va->table, ref, &s))
+			cache_drop(va->cache, ref, &s);
+	if (r.bad)
+		log_event(LOG_LEVEL_ERROR, "malformed list of what was swept", NULL);
 }
 
 static void caught_up(struct va *va, struct span body)
@@ -169,6 +192,8 @@ static void caught_up(struct va *va, struct span body)
 		log_event(LOG_LEVEL_ERROR, "malformed end of the snapshot", NULL);
 		return;
 	}
+	/* What was swept while nobody told. */
+	table_snapshot_end(va->table, va->c.now(), forget, va);
 	pthread_rwlock_wrlock(&va->lock);
 	va->caught_up = true;
 	va->behind_since = 0;
@@ -192,6 +217,9 @@ void va_notice(void *arg, const struct frame *f)
 	case STATUS_SNAPSHOT_END:
 		caught_up(va, f->body);
 		break;
+	case STATUS_SWEPT:
+		take_swept(va, f->body);
+		break;
 	case STATUS_CRL:
 		if (status_crl_get(f->body, &crl, NULL))
 			crl_read(va, &crl);
@@ -203,9 +231,18 @@ void va_notice(void *arg, const struct frame *f)
 
 static void subscribed(void *arg, const struct frame *f, const struct err *e)
 {
-	(void)arg;
-	if (f == NULL)
+	struct va *va = arg;
+
+	if (f != NULL) {
+		struct rd r = rd_of(f->body.p, f->body.n);
+		uint64_t about;
+
+		(void)rd_u64(&r);
+		about = rd_u64(&r);
+		table_snapshot_begin(va->table, rd_done(&r) ? about : 0);
+	} else {
 		log_event(LOG_LEVEL_WARN, "not subscribed", "why", e->text, NULL);
+	}
 }
 
 void va_up(void *arg)

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 1000, PAGES_A_TURN = 8, ENTRY_MAX = 4 + SERIAL_MAX + 9 };
+enum { PAGE = 500, COLLECT_US = 3000, ENTRY_MAX = 4 + SERIAL_MAX + 9 };
 
 void crl_request(struct ra *ra, const struct generation *g, const char *actor)
 {
@@ -162,6 +162,7 @@ static void start(struct ra *ra, size_t i)
 
 struct page {
 	struct crl_work *c;
+	int64_t alive;
 	struct buf out;
 	size_t n;
 };
@@ -173,11 +174,13 @@ static bool collect_one(void *arg, const struct status_row *row)
 		                .reason = (enum crl_reason)row->reason };
 
 	memcpy(en.serial.v, row->serial, row->serial_n);
+	p->c->after = en.serial;
+	p->n++;
+	if (row->not_after < p->alive)
+		return true;
 	crl_entry_put(&p->out, &en);
 	p->c->body_n += crl_entry_size(&en);
 	p->c->entries++;
-	p->c->after = en.serial;
-	p->n++;
 	return true;
 }
 
@@ -227,17 +230,18 @@ static void begin_stream(struct ra *ra)
 static void collect(struct ra *ra)
 {
 	struct crl_work *c = &ra->crl;
+	int64_t until = clock_mono() + COLLECT_US;
 	struct err e;
 
-	for (int i = 0; i < PAGES_A_TURN; i++) {
-		struct page p = { .c = c };
+	do {
+		/* CRL-11: what was revoked and has expired stays for one more CRL. */
+		struct page p = { .c = c, .alive = ra->now - ra->config->crl_interval };
 		struct span after = { c->after.v, c->after.n };
 		struct serial at = c->after;
 		bool good;
 
 		after.p = at.v;
-		/* CRL-11: what was revoked and has expired stays for one more CRL. */
-		good = store_status_page(ra->c.store, c->ref, after, 0, true, ra->now - ra->config->crl_interval, PAGE, collect_one, &p, &e) &&
+		good = store_revoked_page(ra->c.store, c->ref, after, PAGE, collect_one, &p, &e) &&
 		       (write_all(c->entries_fd, span_of(&p.out)) || err_sys(&e, ERR_IO, "CRL entries"));
 		buf_free(&p.out);
 		if (!good) {
@@ -248,7 +252,7 @@ static void collect(struct ra *ra)
 			begin_stream(ra);
 			return;
 		}
-	}
+	} while (clock_mono() < until);
 }
 
 void crl_continue(struct ra *ra)

@@ -4,10 +4,13 @@
 #include "ra/internal.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/log.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { SNAPSHOT_US = 3000 };
 
 static bool responds(const struct generation *g)
 {
@@ -52,11 +55,13 @@ void feed_crl(struct ra *ra, const struct generation *g, uint64_t number, int64_
 static void subscribe(struct ra *ra, uint64_t client)
 {
 	AUTO_BUF body = { 0 };
-	uint64_t head = 0;
+	uint64_t head = 0, rows = 0;
 	struct err e;
 
 	(void)!store_status_head(ra->c.store, &head, &e);
+	(void)!store_status_estimate(ra->c.store, &rows, &e);
 	ra->va_subscribed = ra->va_snapshot = true;
+	ra->va_full = false;
 	ra->va_after_ref = 0;
 	ra->va_after.n = 0;
 	/* The head is noted first: what changes while the pages go is in the tail again, and the higher sequence wins. */
@@ -64,6 +69,7 @@ static void subscribe(struct ra *ra, uint64_t client)
 	ra->va_seen = 0;
 	ra->va_head_n = 0;
 	wr_u64(&body, head);
+	wr_u64(&body, rows);
 	answer(ra, RA_PORT_VA, client, STATUS_OK, span_of(&body));
 	for (size_t i = 0; i < ra->gen_n; i++) {
 		feed_authority(ra, &ra->gens[i]);
@@ -130,7 +136,7 @@ static bool send_now(struct ra *ra, uint16_t type, uint64_t id, struct span body
 	return ra->c.send(ra->c.arg, RA_PORT_VA, &(struct frame){ .type = type, .id = id, .body = body });
 }
 
-/* One page a turn, outside any transaction; false when va's queue is full: the same page next time. */
+/* Outside any transaction; false when va's queue is full: the same page in a moment. */
 static bool snapshot_page(struct ra *ra)
 {
 	struct page p = { .ra = ra };
@@ -141,7 +147,8 @@ static bool snapshot_page(struct ra *ra)
 
 	after.p = at.v;
 	wr_u64(&p.body, 0);
-	if (store_status_page(ra->c.store, 0, after, ra->va_after_ref, false, 0, STATUS_ENTRIES_MAX, put_row, &p, &e))
+	buf_reserve(&p.body, STATUS_ENTRIES_MAX * (STATUS_ENTRY_SIZE + SERIAL_MAX));
+	if (store_status_page(ra->c.store, ra->va_after_ref, after, STATUS_ENTRIES_MAX, put_row, &p, &e))
 		sent = p.n == 0 || send_now(ra, STATUS_ENTRIES, 0, span_of(&p.body));
 	buf_free(&p.body);
 	if (!sent)
@@ -183,6 +190,27 @@ static bool send_tail(struct ra *ra)
 	return true;
 }
 
+/* As many pages as a turn may take: what came in meanwhile waits for no more than that. */
+static void snapshot(struct ra *ra)
+{
+	int64_t until = clock_mono() + SNAPSHOT_US;
+
+	do
+		ra->va_full = !snapshot_page(ra);
+	while (ra->va_snapshot && !ra->va_full && clock_mono() < until);
+}
+
+bool feed_waits(const struct ra *ra)
+{
+	return ra->va_full;
+}
+
+void feed_swept(struct ra *ra, struct span entries)
+{
+	if (ra->va_subscribed)
+		tell(ra, RA_PORT_VA, STATUS_SWEPT, entries);
+}
+
 void feed_continue(struct ra *ra)
 {
 	AUTO_BUF body = { 0 };
@@ -190,7 +218,7 @@ void feed_continue(struct ra *ra)
 	if (!ra->va_subscribed)
 		return;
 	if (ra->va_snapshot) {
-		(void)snapshot_page(ra);
+		snapshot(ra);
 		return;
 	}
 	if (!send_tail(ra))

@@ -161,7 +161,7 @@ struct ra {
 	struct ca_state ca_state;
 	int64_t ca_state_at, ca_asked_at;
 
-	bool va_subscribed, va_snapshot;
+	bool va_subscribed, va_snapshot, va_full;
 	int64_t va_after_ref;
 	struct serial va_after;
 	uint64_t va_sent, va_seen;
@@ -187,6 +187,11 @@ struct ra {
 	struct buf told[RA_PORT_COUNT];       /* the others' lines */
 	uint64_t crl_entries[RA_GEN_MAX];     /* of the newest; 0 before the first of this boot */
 	int64_t expiring_at, expiring[2];     /* counted when; within 7 and 30 days */
+	bool counts;                          /* under way: this window, so far */
+	size_t counting_window;
+	struct expiring_count counting;
+	struct sweep sweep;
+	int64_t sweep_at;                     /* mono us: the next batch, or the next look */
 	int64_t disk_at, disk_said;           /* mono us */
 	int disk_level;                       /* 0 room, 1 alarm, 2 nothing is issued */
 	int64_t clock_at;                     /* mono us: its source was looked at */
@@ -276,6 +281,8 @@ void feed_frame(struct ra *ra, const struct in *in);
 void feed_continue(struct ra *ra);
 void feed_authority(struct ra *ra, const struct generation *g);
 void feed_crl(struct ra *ra, const struct generation *g, uint64_t number, int64_t this_update, int64_t next_update);
+void feed_swept(struct ra *ra, struct span entries);
+bool feed_waits(const struct ra *ra); /* va's queue was full: it goes on in a moment */
 
 /* revoke.c */
 /* All that the filter lists and that still hold (or are on hold); *n is raised by their number, *seq to the last. */
@@ -294,6 +301,8 @@ void profile_judged(struct ra *ra, bool good, const struct err *why);
 void backup_continue(struct ra *ra);
 void backup_sweep(struct ra *ra, int64_t older_than);
 MUST_USE bool restore_begin(struct ra *ra, struct err *e); /* false: it may not serve */
+/* sweep.c */
+void sweep_continue(struct ra *ra);
 /* changes.c */
 enum { DISK_ALARM = 80, DISK_FULL = 95 }; /* percent used */
 void changes_verify(struct ra *ra);
@@ -303,6 +312,7 @@ void changes_clock(struct ra *ra);
 void changes_disk(struct ra *ra, int percent);
 /* metrics.c */
 void metrics_request(struct ra *ra, const struct in *in);
+void metrics_count(struct ra *ra);
 void metrics_told(struct ra *ra, enum ra_port from, struct span lines);
 /* AUD-12: how full the disk is, every few seconds; ERR_STORE above 95 %. */
 void disk_look(struct ra *ra);

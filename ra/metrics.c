@@ -78,23 +78,44 @@ static void put_authorities(const struct ra *ra, struct buf *b)
 	}
 }
 
+static const struct {
+	int64_t days;
+	const char *labels;
+} windows[] = { { 7, "window=\"7d\"" }, { 30, "window=\"30d\"" } };
+
+/* A part of the count; many thousands take some turns. */
+void metrics_count(struct ra *ra)
+{
+	struct expiring_count *c = &ra->counting;
+	size_t i = ra->counting_window;
+	struct err e;
+
+	if (!ra->counts)
+		return;
+	if (c->before == 0) {
+		c->now = ra->now;
+		c->before = ra->now + windows[i].days * US_PER_DAY;
+	}
+	if (store_expiring_count(ra->c.store, c, EXPIRING_MAX, &e) && !c->done)
+		return;
+	ra->expiring[i] = c->done ? c->n : 0;
+	*c = (struct expiring_count){ 0 };
+	ra->counting_window = (i + 1) % COUNT_OF(windows);
+	ra->counts = ra->counting_window != 0;
+}
+
 /* Counted once a minute: a list of thousands is no reason to count it for every scrape. */
 static void put_expiring(struct ra *ra, struct buf *b)
 {
-	static const struct {
-		int64_t days;
-		const char *labels;
-	} windows[] = { { 7, "window=\"7d\"" }, { 30, "window=\"30d\"" } };
-	struct err e;
-
-	for (size_t i = 0; i < COUNT_OF(windows); i++) {
-		if ((ra->expiring_at == 0 || ra->mono - ra->expiring_at > US_PER_MINUTE) &&
-		    !store_expiring_count(ra->c.store, ra->now, ra->now + windows[i].days * US_PER_DAY, EXPIRING_MAX, &ra->expiring[i], &e))
-			ra->expiring[i] = 0;
-		gauge(b, "caduceus_certs_expiring", windows[i].labels, ra->expiring[i]);
-	}
-	if (ra->expiring_at == 0 || ra->mono - ra->expiring_at > US_PER_MINUTE)
+	if (!ra->counts && (ra->expiring_at == 0 || ra->mono - ra->expiring_at > US_PER_MINUTE)) {
+		ra->counts = true;
 		ra->expiring_at = ra->mono;
+		/* A few are counted at once. */
+		for (size_t i = 0; i < COUNT_OF(windows); i++)
+			metrics_count(ra);
+	}
+	for (size_t i = 0; i < COUNT_OF(windows); i++)
+		gauge(b, "caduceus_certs_expiring", windows[i].labels, ra->expiring[i]);
 }
 
 static void put_clock(struct buf *b)

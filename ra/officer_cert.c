@@ -55,10 +55,7 @@ static bool list_one(void *arg, const struct certificate *row)
 	AUTO_BUF rec = { 0 };
 
 	officer_certificate_row(&rec, row, l->now, false, (struct span){ NULL, 0 });
-	if (!gather(&l->g, &rec))
-		return false;
-	snprintf(l->g.next, sizeof l->g.next, "%" PRId64, row->id);
-	return true;
+	return gather(&l->g, &rec);
 }
 
 static bool status_filter(const char *word, int *out, struct err *e)
@@ -90,8 +87,9 @@ static bool all_known(const struct call *c, const char *ca, const char *profile,
 bool cert_list(struct call *c, struct err *e)
 {
 	struct listing l = { .now = c->ra->now };
-	char ca[32], profile[32], device[STORE_NAME], subject[STORE_NAME], status[16], after[32];
-	struct certificate_filter f = { .ca = ca, .profile = profile, .device = device, .subject_prefix = subject, .now = c->ra->now };
+	char ca[32], profile[32], device[STORE_NAME], subject[STORE_NAME], status[16], after[STORE_NEXT], next[STORE_NEXT];
+	struct certificate_filter f = { .ca = ca, .profile = profile, .device = device, .subject_prefix = subject, .now = c->ra->now,
+		                        .after = after };
 	int64_t limit = arg_int(c, "limit", PAGE), expiring = arg_int(c, "expiring", 0);
 	bool good;
 
@@ -102,34 +100,17 @@ bool cert_list(struct call *c, struct err *e)
 	arg_text(c, "status", status, sizeof status);
 	arg_text(c, "after", after, sizeof after);
 	limit = limit < 1 ? 1 : limit > PAGE ? PAGE : limit;
-	f.after_id = strtoll(after, NULL, 10);
 	f.expiring_before = expiring > 0 ? c->ra->now + expiring : 0;
 	if (!status_filter(status, &f.status, e) || !all_known(c, ca, profile, device, e))
 		return false;
-	good = store_certificate_list(c->ra->c.store, &f, (unsigned)limit, list_one, &l, e);
+	good = store_certificate_list(c->ra->c.store, &f, (unsigned)limit, list_one, &l, next, e);
 	if (good)
-		officer_rows(c->ra, c->client, "certificates", true, l.g.full || l.g.n == (uint32_t)limit ? l.g.next : "", l.g.n,
-		             span_of(&l.g.rows));
+		officer_rows(c->ra, c->client, "certificates", true, next, l.g.n, span_of(&l.g.rows));
 	buf_free(&l.g.rows);
 	return good;
 }
 
 /* --- One certificate by serial, prefix, device or itself */
-
-struct found {
-	struct certificate best;
-	unsigned n;
-};
-
-static bool found_one(void *arg, const struct certificate *row)
-{
-	struct found *f = arg;
-
-	/* The newest of a device; a second of a prefix. */
-	f->best = *row;
-	f->n++;
-	return true;
-}
 
 static bool by_der(const struct call *c, struct span der, struct certificate *out, struct err *e)
 {
@@ -165,49 +146,51 @@ static bool hex_digits(const char *in, char *out, size_t size)
 	return n != 0;
 }
 
+static bool of_name(const struct call *c, const char *name, struct certificate *out, int64_t *device, struct err *e)
+{
+	static const char *const kinds[] = { "device", "service", "person" };
+	struct subject s;
+
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		if (store_subject_by_name(c->ra->c.store, kinds[i], name, &s, e) &&
+		    store_certificate_newest(c->ra->c.store, s.id, c->ra->now, out, e)) {
+			*device = s.id;
+			return true;
+		}
+		if (e->kind != ERR_NOT_FOUND)
+			return false;
+	}
+	return err_set(e, ERR_NOT_FOUND, "no certificate has the serial or device '%s'; caduceus cert list", name);
+}
+
 /* *device (may be NULL): its id when the text was a device's name, else 0. */
 static bool find(const struct call *c, struct certificate *out, int64_t *device, struct err *e)
 {
-	struct subject subject;
-	struct certificate_filter f = { .status = -1, .now = c->ra->now };
+	AUTO_FREE struct certificate *got = mem_array(2, sizeof *got);
 	struct span der = arg_bytes(c, "der");
-	AUTO_FREE struct found *got = mem_new(sizeof *got);
-	char text[STORE_NAME], hex[64];
+	struct subject subject;
+	char text[STORE_NAME], hex[64] = "";
+	int64_t ignored;
+	unsigned n = 0;
 
-	if (device != NULL)
-		*device = 0;
+	if (device == NULL)
+		device = &ignored;
+	*device = 0;
 	if (der.n != 0)
 		return by_der(c, der, out, e);
 	arg_text(c, "cert", text, sizeof text);
 	if (text[0] == 0)
 		return err_set(e, ERR_BAD_REQUEST, "name the certificate: its serial, a unique prefix of it, or its device");
-	if (hex_digits(text, hex, sizeof hex) && strlen(hex) >= 4) {
-		f.serial_prefix = hex;
-		if (!store_certificate_list(c->ra->c.store, &f, 2, found_one, got, e))
-			return false;
-	}
-	if (got->n != 0 && strlen(hex) < 32 && store_subject_by_name(c->ra->c.store, "device", text, &subject, e))
+	if (hex_digits(text, hex, sizeof hex) && strlen(hex) >= 4 && !store_certificate_by_prefix(c->ra->c.store, hex, got, &n, e))
+		return false;
+	if (n != 0 && strlen(hex) < 32 && store_subject_by_name(c->ra->c.store, "device", text, &subject, e))
 		return err_set(e, ERR_CONFLICT, "%s is a device, and a serial begins with it, too; give the whole serial: caduceus device show %s", text,
 		               text);
-	if (got->n > 1)
+	if (n > 1)
 		return err_set(e, ERR_CONFLICT, "more than one serial begins with %s; give more digits", hex);
-	if (got->n == 0) {
-		f.serial_prefix = NULL;
-		f.device = text;
-		f.status = 0;
-		if (!store_certificate_list(c->ra->c.store, &f, 10000, found_one, got, e))
-			return false;
-	}
-	if (got->n == 0) {
-		f.status = -1;
-		if (!store_certificate_list(c->ra->c.store, &f, 10000, found_one, got, e))
-			return false;
-	}
-	if (got->n == 0)
-		return err_set(e, ERR_NOT_FOUND, "no certificate has the serial or device '%s'; caduceus cert list", text);
-	*out = got->best;
-	if (device != NULL && f.serial_prefix == NULL)
-		*device = out->subject;
+	if (n == 0)
+		return of_name(c, text, out, device, e);
+	*out = got[0];
 	return true;
 }
 

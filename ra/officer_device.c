@@ -202,19 +202,42 @@ static bool show_credential(void *arg, const struct credential *cr)
 	return false;
 }
 
+enum { SHOWN_MAX = 1000 };
+
+struct shown {
+	struct buf *row;
+	unsigned n;
+};
+
 static bool show_certificate(void *arg, const struct certificate *row)
 {
 	char text[2 * STORE_SERIAL + 1];
+	struct shown *s = arg;
 
 	hex_put(text, row->serial, row->serial_n);
-	record_list(arg, "certificates", text);
+	record_list(s->row, "certificates", text);
+	s->n++;
+	return true;
+}
+
+static bool show_certificates(const struct call *c, int64_t subject, struct buf *row, struct err *e)
+{
+	char after[STORE_NEXT] = "", next[STORE_NEXT];
+	struct certificate_filter f = { .status = -1, .now = c->ra->now, .subject_id = subject, .after = after };
+	struct shown s = { .row = row };
+
+	record_list(row, "certificates", "");
+	do {
+		if (!store_certificate_list(c->ra->c.store, &f, SHOWN_MAX - s.n, show_certificate, &s, next, e))
+			return false;
+		memcpy(after, next, sizeof after);
+	} while (next[0] != 0 && s.n < SHOWN_MAX);
 	return true;
 }
 
 bool device_show(struct call *c, struct err *e)
 {
 	struct holding h = { .now = c->ra->now };
-	struct certificate_filter f = { .status = -1, .now = c->ra->now };
 	struct subject s;
 	AUTO_BUF row = { 0 };
 	AUTO_BUF rows = { 0 };
@@ -225,15 +248,13 @@ bool device_show(struct call *c, struct err *e)
 	record_text(&row, "uuid", s.uuid);
 	record_list(&row, "san", "");
 	record_list(&row, "tag", "");
-	f.subject_id = s.id;
 	if (!store_identifier_list(c->ra->c.store, s.id, show_identifier, &row, e) ||
 	    !store_credential_list(c->ra->c.store, s.id, "est-password", show_credential, &h, e))
 		return false;
 	record_int(&row, "password_uses_left", h.uses_left);
 	if (h.uses_left != 0)
 		record_time(&row, "password_expires", h.expires);
-	record_list(&row, "certificates", "");
-	if (!store_certificate_list(c->ra->c.store, &f, 1000, show_certificate, &row, e))
+	if (!show_certificates(c, s.id, &row, e))
 		return false;
 	wr_span(&rows, row.p, row.n);
 	officer_rows(c->ra, c->client, "device", false, "", 1, span_of(&rows));

@@ -509,6 +509,8 @@ static void by_the_clock(struct ra *ra)
 		if (ra->setup_phase == SETUP_DONE)
 			renew_due(ra);
 		crl_continue(ra);
+		metrics_count(ra);
+		sweep_continue(ra);
 	}
 	waiters_continue(ra);
 	if (ra->up[RA_PORT_CA] && ra->mono - ra->ca_asked_at > 2 * US_PER_SECOND) {
@@ -554,6 +556,17 @@ static void try_writing(struct ra *ra)
 	ra->audit_ok = true;
 }
 
+static int64_t next_turn(const struct ra *ra)
+{
+	int64_t idle = ra->mono + US_PER_SECOND / 4;
+
+	if (ra->in_n != 0 || ra->backup.copy != NULL || ra->crl.collecting || ra->counts)
+		return ra->mono;
+	if (ra->va_subscribed && ra->va_snapshot)
+		return feed_waits(ra) ? ra->mono + 1000 : ra->mono;
+	return ra->sweep_at > ra->mono && ra->sweep_at < idle ? ra->sweep_at : idle;
+}
+
 int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 {
 	size_t taken = ra->in_n;
@@ -585,7 +598,7 @@ int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 	feed_continue(ra);
 	backup_continue(ra);
 	flush(ra);
-	return ra->in_n != 0 || ra->backup.copy != NULL || ra->crl.collecting || (ra->va_subscribed && ra->va_snapshot) ? mono : mono + US_PER_SECOND / 4;
+	return next_turn(ra);
 }
 
 void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mono)
@@ -769,6 +782,8 @@ void ra_reload(struct ra *ra, const struct config *config, const uint8_t digest[
 	ra->config = config;
 	ra->now = now;
 	ra->audit_ok = true;
+	ra->sweep = (struct sweep){ .done = false }; /* retention may be another */
+	ra->sweep_at = 0;
 	if (!store_begin(ra->c.store, &e)) {
 		log_event(LOG_LEVEL_ERROR, "profiles not reloaded", "why", e.text, NULL);
 		return;

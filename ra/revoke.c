@@ -31,8 +31,10 @@ static bool collect(void *arg, const struct certificate *row)
 {
 	struct batch *b = arg;
 
+	if (b->n == COUNT_OF(b->row))
+		return false;
 	b->row[b->n++] = *row;
-	return b->n < COUNT_OF(b->row);
+	return true;
 }
 
 bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum crl_reason reason, const char *actor,
@@ -40,14 +42,15 @@ bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum
 {
 	AUTO_FREE struct batch *b = mem_new(sizeof *b);
 	struct certificate_filter f = *which;
+	char after[STORE_NEXT] = "", next[STORE_NEXT];
 	uint64_t one;
 
+	f.after = after;
 	do {
 		b->n = 0;
-		if (!store_certificate_list(ra->c.store, &f, COUNT_OF(b->row), collect, b, e))
+		if (!store_certificate_list(ra->c.store, &f, COUNT_OF(b->row), collect, b, next, e))
 			return false;
 		for (size_t i = 0; i < b->n; i++) {
-			f.after_id = b->row[i].id;
 			/* Of those that are revoked, the ones on hold: for good now. */
 			if (b->row[i].status == STORE_REVOKED && (b->row[i].reason != REASON_HOLD || reason == REASON_HOLD))
 				continue;
@@ -56,7 +59,8 @@ bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum
 			++*n;
 			*seq = one > *seq ? one : *seq;
 		}
-	} while (b->n == COUNT_OF(b->row));
+		memcpy(after, next, sizeof after);
+	} while (next[0] != 0);
 	return true;
 }
 

@@ -28,7 +28,7 @@ static const struct verb verbs[] = {
 	{ "device.enable", false, ROLE_RA_OFFICER, { { "name", T, true, 253 } } },
 	{ "cert.list", true, READERS,
 	  { { "ca", T, false, 31 }, { "profile", T, false, 31 }, { "device", T, false, 253 }, { "status", T, false, 8 },
-	    { "expiring", I, false, 0 }, { "subject", T, false, 255 }, { "after", T, false, 24 },
+	    { "expiring", I, false, 0 }, { "subject", T, false, 255 }, { "after", T, false, 95 },
 	    { "limit", I, false, 0 } } },
 	{ "cert.show", true, READERS, { { "cert", T, false, 253 }, { "der", D, false, 16384 } } },
 	{ "cert.issue", false, ROLE_RA_OFFICER, { { "profile", T, true, 31 }, { "csr", D, true, 32768 } } },

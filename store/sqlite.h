@@ -9,7 +9,7 @@
 
 #include <sqlite3.h>
 
-enum { STATEMENT_MAX = 96 };
+enum { STATEMENT_MAX = 128 };
 
 struct store {
 	sqlite3 *db;
@@ -45,6 +45,15 @@ MUST_USE bool audit_head_keep(struct store *s, struct err *e);
 /* Columns. */
 void col_text(sqlite3_stmt *q, int i, char *out, size_t size);
 size_t col_blob(sqlite3_stmt *q, int i, void *out, size_t size);
+
+/* A certificate with its authority, profile, subject and status. */
+#define CERTIFICATE \
+	"SELECT c.id, c.ref, c.subject, g.name, g.gen, c.serial, p.digest, p.name, coalesce(s.name, ''), c.dn, c.not_before," \
+	" c.not_after, c.issued, c.spki, c.lint, t.state, t.reason, t.revoked_at, t.seq FROM certificate c" \
+	" JOIN generation g ON g.ref = c.ref JOIN status t ON t.ref = c.ref AND t.serial = c.serial" \
+	" JOIN profile_number n ON n.number = c.profile JOIN profile p ON p.digest = n.digest" \
+	" LEFT JOIN subject s ON s.id = c.subject "
+void read_certificate(sqlite3_stmt *q, struct certificate *c);
 
 #define AUTO_QUERY __attribute__((cleanup(query_end_)))  sqlite3_stmt
 static inline void query_end_(sqlite3_stmt **q)

@@ -257,14 +257,7 @@ bool store_certificate_der(struct store *s, int64_t id, struct buf *out, struct 
 	return blob_of(s, q, &kept, e) && pack_get(s, span_of(&kept), out, e);
 }
 
-#define CERTIFICATE \
-	"SELECT c.id, c.ref, c.subject, g.name, g.gen, c.serial, p.digest, p.name, coalesce(s.name, ''), c.dn, c.not_before," \
-	" c.not_after, c.issued, c.spki, c.lint, t.state, t.reason, t.revoked_at, t.seq FROM certificate c" \
-	" JOIN generation g ON g.ref = c.ref JOIN status t ON t.ref = c.ref AND t.serial = c.serial" \
-	" JOIN profile_number n ON n.number = c.profile JOIN profile p ON p.digest = n.digest" \
-	" LEFT JOIN subject s ON s.id = c.subject "
-
-static void read_certificate(sqlite3_stmt *q, struct certificate *c)
+void read_certificate(sqlite3_stmt *q, struct certificate *c)
 {
 	*c = (struct certificate){ .id = sqlite3_column_int64(q, 0), .ref = sqlite3_column_int64(q, 1) };
 	c->subject = sqlite3_column_int64(q, 2);
@@ -352,51 +345,6 @@ bool store_spki_first(struct store *s, const uint8_t spki[32], int64_t subject, 
 	return true;
 }
 
-/* By the key: few rows, found by its index. */
-static bool list_by_spki(struct store *s, const struct certificate_filter *f, unsigned limit, store_certificate_each *each, void *arg,
-                         struct err *e)
-{
-	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE substr(c.spki, 1, 8) = ? AND c.spki = ? AND c.id > ? AND (? < 0 OR t.state = ?) ORDER BY c.id LIMIT ?",
-	                      "bbiiii", f->spki, (size_t)8, f->spki, (size_t)32, f->after_id, (int64_t)f->status, (int64_t)f->status, (int64_t)limit);
-	struct certificate row;
-	int rc = q != NULL ? 1 : -1;
-
-	while (rc == 1 && (rc = step(s, q, e)) == 1) {
-		read_certificate(q, &row);
-		if (!each(arg, &row))
-			return true;
-	}
-	return rc == 0;
-}
-
-bool store_certificate_list(struct store *s, const struct certificate_filter *f, unsigned limit, store_certificate_each *each,
-                            void *arg, struct err *e)
-{
-	if (f->spki != NULL)
-		return list_by_spki(s, f, limit, each, arg, e);
-	/* One text for every filter: a condition whose filter is not set is true. Pages go by id. */
-	AUTO_QUERY *q = query(
-		s, e,
-		CERTIFICATE "WHERE c.id > ?1 AND (?2 = '' OR g.name = ?2) AND (?3 = '' OR p.name = ?3) AND (?4 = '' OR s.name = ?4)"
-		" AND (?5 = '' OR substr(c.dn, 1, length(?5)) = ?5) AND (?6 = '' OR substr(lower(hex(c.serial)), 1, length(?6)) = ?6)"
-		" AND (?7 = 0 OR c.subject = ?7) AND (?8 < 0 OR (?8 = 0 AND t.state = 0 AND c.not_after >= ?9)"
-		" OR (?8 = 1 AND t.state = 1) OR (?8 = 2 AND c.not_after < ?9))"
-		" AND (?10 = 0 OR (c.not_after <= ?10 AND c.not_after >= ?9 AND t.state = 0)) ORDER BY c.id LIMIT ?11",
-		"ittttt" "iiiii", f->after_id, f->ca != NULL ? f->ca : "", f->profile != NULL ? f->profile : "",
-		f->device != NULL ? f->device : "", f->subject_prefix != NULL ? f->subject_prefix : "",
-		f->serial_prefix != NULL ? f->serial_prefix : "", f->subject_id, (int64_t)f->status, f->now, f->expiring_before,
-		(int64_t)limit);
-	struct certificate row;
-	int rc = q != NULL ? 1 : -1;
-
-	while (rc == 1 && (rc = step(s, q, e)) == 1) {
-		read_certificate(q, &row);
-		if (!each(arg, &row))
-			return true;
-	}
-	return rc == 0;
-}
-
 /* --- Status */
 
 bool store_status_set(struct store *s, int64_t ref, struct span serial, enum store_status state, uint8_t reason, int64_t at,
@@ -426,6 +374,16 @@ bool store_status_head(struct store *s, uint64_t *seq, struct err *e)
 	return true;
 }
 
+bool store_status_estimate(struct store *s, uint64_t *n, struct err *e)
+{
+	/* Two questions: max() and min() in one would read all. */
+	AUTO_QUERY *q = query(s, e, "SELECT coalesce((SELECT max(id) FROM certificate) - (SELECT min(id) FROM certificate) + 1, 0)", "");
+	int rc = q != NULL ? step(s, q, e) : -1;
+
+	*n = rc == 1 ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
+	return rc == 1;
+}
+
 static bool each_status(struct store *s, sqlite3_stmt *q, store_status_each *each, void *arg, struct err *e)
 {
 	struct status_row r;
@@ -447,17 +405,19 @@ static bool each_status(struct store *s, sqlite3_stmt *q, store_status_each *eac
 
 #define STATUS "SELECT ref, serial, state, reason, revoked_at, not_after, seq FROM status "
 
-bool store_status_page(struct store *s, int64_t ref, struct span after_serial, int64_t after_ref, bool revoked_only,
-                       int64_t alive, unsigned limit, store_status_each *each, void *arg, struct err *e)
+bool store_status_page(struct store *s, int64_t after_ref, struct span after_serial, unsigned limit, store_status_each *each,
+                       void *arg, struct err *e)
 {
-	if (revoked_only) {
-		AUTO_QUERY *q = query(s, e, STATUS "WHERE state = 1 AND ref = ? AND serial > ? AND not_after >= ? ORDER BY serial LIMIT ?",
-		                      "ibii", ref, after_serial.n != 0 ? (const void *)after_serial.p : "", after_serial.n, alive,
-		                      (int64_t)limit);
-
-		return each_status(s, q, each, arg, e);
-	}
 	AUTO_QUERY *q = query(s, e, STATUS "WHERE (ref, serial) > (?, ?) ORDER BY ref, serial LIMIT ?", "ibi", after_ref,
+	                      after_serial.n != 0 ? (const void *)after_serial.p : "", after_serial.n, (int64_t)limit);
+
+	return each_status(s, q, each, arg, e);
+}
+
+bool store_revoked_page(struct store *s, int64_t ref, struct span after_serial, unsigned limit, store_status_each *each, void *arg,
+                        struct err *e)
+{
+	AUTO_QUERY *q = query(s, e, STATUS "INDEXED BY status_revoked WHERE state = 1 AND ref = ? AND serial > ? ORDER BY serial LIMIT ?", "ibi", ref,
 	                      after_serial.n != 0 ? (const void *)after_serial.p : "", after_serial.n, (int64_t)limit);
 
 	return each_status(s, q, each, arg, e);
@@ -468,16 +428,4 @@ bool store_status_tail(struct store *s, uint64_t after, unsigned limit, store_st
 	AUTO_QUERY *q = query(s, e, STATUS "WHERE seq > ? ORDER BY seq LIMIT ?", "ii", (int64_t)after, (int64_t)limit);
 
 	return each_status(s, q, each, arg, e);
-}
-
-bool store_expiring_count(struct store *s, int64_t now, int64_t before, int64_t most, int64_t *n, struct err *e)
-{
-	AUTO_QUERY *q = query(s, e,
-	                      "SELECT count(*) FROM (SELECT 1 FROM certificate c JOIN status t ON t.ref = c.ref AND t.serial = c.serial"
-	                      " WHERE c.not_after > ? AND c.not_after <= ? AND t.state = 0 LIMIT ?)",
-	                      "iii", now, before, most);
-	int rc = q != NULL ? step(s, q, e) : -1;
-
-	*n = rc == 1 ? sqlite3_column_int64(q, 0) : 0;
-	return rc >= 0;
 }

@@ -183,21 +183,48 @@ MUST_USE bool store_spki_other_name(struct store *s, const uint8_t spki[32], con
                                     struct err *e);
 /* When this subject's first certificate with this key was issued; 0 none. max_key_age. */
 MUST_USE bool store_spki_first(struct store *s, const uint8_t spki[32], int64_t subject, int64_t *issued, struct err *e);
+/* A device's newest: of those that hold now, else of all. Judged among its 1,000 that end last. */
+MUST_USE bool store_certificate_newest(struct store *s, int64_t subject, int64_t now, struct certificate *out, struct err *e);
+/* The first by serial that begin with these hexadecimal digits, of any generation: at most two; *n says how many. */
+MUST_USE bool store_certificate_by_prefix(struct store *s, const char *digits, struct certificate out[2], unsigned *n,
+                                          struct err *e);
+/* A list by whatever index fits the filter: of a key, of a device or by its end in the order of notAfter, of the revoked
+ * by serial, else in the order of issuance. A page looks at a bounded number of rows for a bounded time, however few of
+ * them are wanted: it may be empty and not the last. */
+enum { STORE_NEXT = 96 };
 struct certificate_filter {
-	const char *ca, *profile, *device, *subject_prefix, *serial_prefix; /* NULL any */
+	const char *ca, *profile, *device, *subject_prefix; /* NULL or "": any */
 	int status;                 /* -1 any, 0 valid, 1 revoked, 2 expired */
 	int64_t expiring_before;    /* 0 any */
 	int64_t now;
-	int64_t after_id;           /* page: rows with a greater id */
 	int64_t subject_id;         /* 0 any */
 	const uint8_t *spki;        /* SHA-256; NULL any */
+	const char *after;          /* where the page before ended; NULL or "": the first */
 };
+/* False: the row was not taken, and the next page begins with it. */
 typedef bool store_certificate_each(void *arg, const struct certificate *row);
+/* next: where to go on, "" at the end. ERR_BAD_REQUEST when `after` is of no such list. */
 MUST_USE bool store_certificate_list(struct store *s, const struct certificate_filter *f, unsigned limit,
-                                     store_certificate_each *each, void *arg, struct err *e);
+                                     store_certificate_each *each, void *arg, char next[STORE_NEXT], struct err *e);
 
-/* How many valid ones end in (now, before]; `most` means that many or more. */
-MUST_USE bool store_expiring_count(struct store *s, int64_t now, int64_t before, int64_t most, int64_t *n, struct err *e);
+/* Counts the valid ones that end in (now, before], a bounded part a call; begins with zeroes. done: n is the number;
+ * `most` means that many or more. */
+struct expiring_count {
+	int64_t now, before, key, id, n;
+	bool done;
+};
+MUST_USE bool store_expiring_count(struct store *s, struct expiring_count *c, int64_t most, struct err *e);
+
+/* The sweep: rows of certificates that ended before `before`, and their status, go; of revoked ones only those that ended
+ * before `revoked_before` and before the last CRL of their authority; never one whose key is blocked. *at is where the
+ * sweep stands ({0}: at the beginning); a bounded part a call, at most `limit` rows looked at; each is told what went. */
+struct sweep {
+	int64_t before, revoked_before;
+	int64_t key, id;            /* it has seen all up to here */
+	bool done;                  /* to the end */
+};
+typedef void store_sweep_each(void *arg, int64_t ref, struct span serial, int64_t not_after);
+MUST_USE bool store_sweep(struct store *s, struct sweep *at, unsigned limit, store_sweep_each *each, void *arg, struct err *e);
 
 /* Status. */
 struct status_row {
@@ -212,12 +239,15 @@ struct status_row {
 MUST_USE bool store_status_set(struct store *s, int64_t ref, struct span serial, enum store_status state,
                                uint8_t reason, int64_t at, uint64_t *seq, struct err *e);
 MUST_USE bool store_status_head(struct store *s, uint64_t *seq, struct err *e);
+/* About how many rows there are, at once. */
+MUST_USE bool store_status_estimate(struct store *s, uint64_t *n, struct err *e);
 typedef bool store_status_each(void *arg, const struct status_row *row);
-/* In key order (ref, serial) after the given key, for the snapshot and for CRLs (revoked_only, one ref, not expired
- * before `alive`); serial empty: from the start. ref 0: all. */
-MUST_USE bool store_status_page(struct store *s, int64_t ref, struct span after_serial, int64_t after_ref,
-                                bool revoked_only, int64_t alive, unsigned limit, store_status_each *each, void *arg,
-                                struct err *e);
+/* In key order (ref, serial) after the given key, for the snapshot; serial empty: from the start of the ref. */
+MUST_USE bool store_status_page(struct store *s, int64_t after_ref, struct span after_serial, unsigned limit,
+                                store_status_each *each, void *arg, struct err *e);
+/* The revoked of one generation, for its CRL. */
+MUST_USE bool store_revoked_page(struct store *s, int64_t ref, struct span after_serial, unsigned limit,
+                                 store_status_each *each, void *arg, struct err *e);
 /* In commit order with seq > after. */
 MUST_USE bool store_status_tail(struct store *s, uint64_t after, unsigned limit, store_status_each *each, void *arg,
                                 struct err *e);

@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint16_t types[] = { STATUS_AUTHORITY, STATUS_ENTRIES, STATUS_SNAPSHOT_END, STATUS_CRL, STATUS_OP_COUNT };
+	static const uint16_t types[] = { STATUS_AUTHORITY, STATUS_ENTRIES, STATUS_SNAPSHOT_END, STATUS_CRL, STATUS_OP_COUNT, STATUS_SWEPT };
 	struct caller *nobody;
 	struct va *va;
 

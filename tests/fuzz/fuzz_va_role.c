@@ -98,7 +98,7 @@ static void answer(struct va *va, struct open *o, bool got, uint16_t type, struc
 
 static void one(struct va *va, struct open *o, uint8_t what, struct span s)
 {
-	switch (what % 11) {
+	switch (what % 12) {
 	case 0: tell(va, STATUS_AUTHORITY, s); break;
 	case 1: tell(va, STATUS_ENTRIES, s); break;
 	case 2: tell(va, STATUS_SNAPSHOT_END, s); break;
@@ -109,6 +109,7 @@ static void one(struct va *va, struct open *o, uint8_t what, struct span s)
 	case 7: answer(va, o, true, CA_OK, s); break;
 	case 8: answer(va, o, true, STATUS_OK, s); break;
 	case 9: answer(va, o, true, CA_FAILED, s); break;
+	case 10: tell(va, STATUS_SWEPT, s); break;
 	default: answer(va, o, false, 0, (struct span){ NULL, 0 });
 	}
 }

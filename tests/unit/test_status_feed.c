@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The feed's codecs and the status table. */
+#include "base/clock.h"
 #include "crl/table.h"
 
 #include "tests/cu.h"
@@ -169,7 +170,86 @@ static void test_no_serial_answers_for_another(void)
 	table_free(t);
 }
 
+static void nth_entry(struct status_entry *en, unsigned v)
+{
+	*en = (struct status_entry){ .ref = 5, .serial = { .n = 3, .v = { 1, (uint8_t)(v >> 8), (uint8_t)v } }, .seq = v + 1,
+		                     .state = v % 3 == 0 ? STATUS_REVOKED : STATUS_GOOD, .revoked_at = v, .not_after = v * US_PER_SECOND };
+}
+
+/* What was swept is not there; all else is found, with what was said of it, and the table gets smaller. */
+static void test_what_was_swept_is_gone(void)
+{
+	struct table *t = table_new();
+	struct status_entry en, out;
+	enum { N = 40000 };
+
+	for (unsigned v = 0; v < N; v++) {
+		nth_entry(&en, v);
+		CU_ASSERT_TRUE(table_put(t, &en));
+	}
+	for (unsigned v = 0; v < N; v++) {
+		nth_entry(&en, v);
+		if (v % 7 != 0)
+			CU_ASSERT_TRUE(table_drop(t, 5, &en.serial));
+	}
+	CU_ASSERT_EQUAL(table_count(t), (N + 6) / 7);
+	for (unsigned v = 0; v < N; v++) {
+		nth_entry(&en, v);
+		CU_ASSERT_EQUAL_FATAL(table_get(t, 5, &en.serial, &out), v % 7 == 0);
+		if (v % 7 == 0)
+			CU_ASSERT_TRUE(out.state == en.state && out.seq == en.seq && out.not_after == en.not_after &&
+			               out.revoked_at == (v % 3 == 0 ? en.revoked_at : 0));
+		CU_ASSERT_FALSE(v % 7 != 0 && table_drop(t, 5, &en.serial));
+	}
+	CU_ASSERT_FALSE(table_drop(t, 6, &en.serial));
+	for (unsigned v = 0; v < N; v++) {
+		nth_entry(&en, v);
+		(void)table_drop(t, 5, &en.serial);
+	}
+	CU_ASSERT_EQUAL(table_count(t), 0);
+	table_free(t);
+}
+
+static void count_dropped(void *arg, uint32_t ref, const struct serial *s)
+{
+	CU_ASSERT_TRUE(ref == 5 && s->n == 3);
+	++*(unsigned *)arg;
+}
+
+/* After a snapshot: gone is what ended and did not come again; what lives stays, whatever ra has forgotten. */
+static void test_a_snapshot_ends_what_was_swept_unheard(void)
+{
+	struct table *t = table_new();
+	struct status_entry en, out;
+	unsigned dropped = 0;
+	enum { N = 9000 };
+
+	for (unsigned v = 0; v < N; v++) {
+		nth_entry(&en, v);
+		(void)table_put(t, &en);
+	}
+	table_snapshot_begin(t, 3 * N);
+	for (unsigned v = 0; v < N; v += 2) {
+		nth_entry(&en, v);
+		CU_ASSERT_FALSE(table_put(t, &en));
+	}
+	table_snapshot_end(t, 5000 * US_PER_SECOND, count_dropped, &dropped);
+	CU_ASSERT_EQUAL(dropped, 2500);
+	for (unsigned v = 0; v < N; v++) {
+		nth_entry(&en, v);
+		CU_ASSERT_EQUAL(table_get(t, 5, &en.serial, &out), v % 2 == 0 || v >= 5000);
+	}
+	/* The next snapshot marks anew. */
+	dropped = 0;
+	table_snapshot_begin(t, 0);
+	table_snapshot_end(t, 3000 * US_PER_SECOND, count_dropped, &dropped);
+	CU_ASSERT_EQUAL(dropped, 1500);
+	table_free(t);
+}
+
 static const struct cu_case cases[] = {
+	{ "what_was_swept_is_gone", test_what_was_swept_is_gone },
+	{ "a_snapshot_ends_what_was_swept_unheard", test_a_snapshot_ends_what_was_swept_unheard },
 	{ "entry_refuses_what_can_not_be", test_entry_refuses_what_can_not_be },
 	{ "entry_refuses_a_long_serial", test_entry_refuses_a_long_serial },
 	{ "entry_refuses_every_truncation", test_entry_refuses_every_truncation },
