@@ -14,7 +14,7 @@ import struct
 import subprocess
 import time
 
-from harness import Instance, check, equal, main, wait_for, wait_for
+from harness import Instance, check, equal, main, wait_for
 from sandbox import SANITIZED
 
 LONG = os.environ.get("CADUCEUS_TEST_LONG") == "1"
