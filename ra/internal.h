@@ -220,6 +220,16 @@ void audit(struct ra *ra, const struct audit_event *ev);
 /* Draws a serial of X509-01's form and records the intent; collisions draw again. */
 MUST_USE bool intent_make(struct ra *ra, int64_t ref, int64_t subject, const char *purpose, struct serial *out, struct err *e);
 
+/* Who waits for what was rolled back is told; ca is told everything anew. */
+void turn_failed(struct ra *ra, const char *why);
+void out_drop(struct ra *ra);
+/* The anchors and labels, to front: an answer, or unasked (client 0). */
+void trust_request(struct ra *ra, uint64_t client);
+
+/* open.c */
+/* Those of earlier lives, and of requests that were refused: never delivered, their serials closed for ever. */
+MUST_USE bool intents_close_old(struct ra *ra, struct err *e);
+
 /* enroll.c */
 void enroll_request(struct ra *ra, const struct in *in);
 void tls_request(struct ra *ra, const struct in *in);

@@ -177,7 +177,7 @@ void answer_error(struct ra *ra, enum ra_port port, uint64_t client, const struc
 
 	/* Internals stay in the log (EST-27). */
 	if (e->kind == ERR_INTERNAL || e->kind == ERR_STORE || e->kind == ERR_LINT || e->kind == ERR_IO) {
-		/* A full disk is said once (fail_turn, disk_look), not by every request that meets it. */
+		/* A full disk is said once (turn_failed, disk_look), not by every request that meets it. */
 		if (writing_allowed(ra, &why) || (e->kind != ERR_STORE && e->kind != ERR_IO))
 			log_event(LOG_LEVEL_ERROR, "request failed", "kind", err_kind_name(e->kind), "why", e->text, NULL);
 		err_set(&shown, e->kind, e->kind == ERR_STORE || e->kind == ERR_IO ? "the database can't be written now"
@@ -298,7 +298,7 @@ static void from_ca(struct ra *ra, const struct in *in)
 	work_free(ra, w);
 }
 
-static void trust_request(struct ra *ra, uint64_t client)
+void trust_request(struct ra *ra, uint64_t client)
 {
 	AUTO_FREE struct ra_trust *t = mem_new(sizeof *t);
 	AUTO_BUF body = { 0 };
@@ -396,7 +396,7 @@ static void dispatch(struct ra *ra, const struct in *in)
 
 /* --- The turn */
 
-static void drop_out(struct ra *ra)
+void out_drop(struct ra *ra)
 {
 	for (size_t i = 0; i < ra->out_n; i++)
 		buf_free(&ra->out[i].body);
@@ -421,7 +421,7 @@ static void refuse_out(struct ra *ra, const struct err *e)
 
 /* The commit failed: nothing of this turn has happened. Everyone who waits is told; what ca still answers is dropped,
  * and its intents are closed when writing succeeds again. The log hears of it once (AUD-12). */
-static void fail_turn(struct ra *ra, const char *why)
+void turn_failed(struct ra *ra, const char *why)
 {
 	int64_t crl = ra->crl.active && !ra->crl.waited ? ra->crl.ref : 0;
 	struct err e;
@@ -471,7 +471,7 @@ static void flush(struct ra *ra)
 			ra_feed(ra, RA_PORT_CA, &(struct frame){ .type = CA_FAILED, .id = o->f.id, .body = span_of(&body) }, ra->mono);
 		}
 	}
-	drop_out(ra);
+	out_drop(ra);
 }
 
 /* The wall clock against the one that only runs: a step is said, and stands in the audit, whose times it bends. */
@@ -533,8 +533,6 @@ static void by_the_clock(struct ra *ra)
 	}
 }
 
-static bool close_old_intents(struct ra *ra, struct err *e);
-
 /* While the database can't be written nothing begins, so that every intent is of a request that was refused. A small
  * write, once a second, finds out when it can. */
 static void try_writing(struct ra *ra)
@@ -547,7 +545,7 @@ static void try_writing(struct ra *ra)
 	ra->probe_at = ra->mono + US_PER_SECOND;
 	snprintf(text, sizeof text, "%lld", (long long)ra->now);
 	if (store_begin(ra->c.store, &e) && store_meta_put(ra->c.store, "written", (struct span){ (uint8_t *)text, strlen(text) }, &e) &&
-	    close_old_intents(ra, &e) && ra->audit_ok && store_commit(ra->c.store, &e)) {
+	    intents_close_old(ra, &e) && ra->audit_ok && store_commit(ra->c.store, &e)) {
 		ra->store_ok = true;
 		log_event(LOG_LEVEL_WARN, "the database can be written again", NULL);
 		return;
@@ -586,7 +584,7 @@ int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
 		good = err_set(&e, ERR_STORE, "%s", ra->last_failure);
 	good = good && store_commit(ra->c.store, &e);
 	if (!good)
-		fail_turn(ra, e.text);
+		turn_failed(ra, e.text);
 	for (size_t i = 0; i < taken; i++) {
 		mem_wipe(ra->in[i].body.p, ra->in[i].body.n); /* passwords pass here */
 		buf_free(&ra->in[i].body);
@@ -659,168 +657,4 @@ bool ra_provisioned(const struct ra *ra)
 	for (size_t i = 0; i < ra->gen_n; i++)
 		crls = crls && ra->gens[i].crl_next != 0 && (ra->gens[i].parent == 0 || ra->gens[i].has_responder);
 	return crls && ra->setup_phase == SETUP_DONE;
-}
-
-/* --- Opening */
-
-static bool void_intent(void *arg, const struct intent *i)
-{
-	struct ra *ra = arg;
-	struct generation *g = gen_by_ref(ra, i->ref);
-	struct audit_event ev = { .event = "cert.void", .outcome = "success", .actor = "ra", .auth = "system", .object_type = "certificate" };
-	struct serial s = { .n = (uint8_t)i->serial_n };
-	char text[2 * SERIAL_MAX + 1];
-	uint64_t seq;
-	struct err e;
-
-	memcpy(s.v, i->serial, i->serial_n);
-	serial_text(&s, text, sizeof text);
-	ev.object = text;
-	audit_detail(&ev, "reason", "reserved before a restart, never delivered");
-	if (!store_serial_void(ra->c.store, i->ref, (struct span){ s.v, s.n }, ra->now, g != NULL ? g->not_after : ra->now, &seq, &e))
-		log_event(LOG_LEVEL_ERROR, "an intent could not be closed", "serial", text, "why", e.text, NULL);
-	audit(ra, &ev);
-	return true;
-}
-
-/* Rows can't change under the list that reads them: closed one page at a time. */
-struct voids {
-	size_t n;
-	struct intent row[64];
-};
-
-static bool collect_intent(void *arg, const struct intent *i)
-{
-	struct voids *v = arg;
-
-	if (v->n == COUNT_OF(v->row))
-		return false;
-	v->row[v->n++] = *i;
-	return true;
-}
-
-static bool close_old_intents(struct ra *ra, struct err *e)
-{
-	AUTO_FREE struct voids *v = mem_new(sizeof *v);
-
-	do {
-		v->n = 0;
-		if (!store_intent_list(ra->c.store, collect_intent, v, e))
-			return false;
-		for (size_t i = 0; i < v->n; i++)
-			(void)void_intent(ra, &v->row[i]);
-	} while (v->n == COUNT_OF(v->row));
-	return true;
-}
-
-/* A compromised key is in a CRL at once: a crash between the revocation and its CRL changes nothing about that. */
-static bool crls_behind(struct ra *ra, struct err *e)
-{
-	for (size_t i = 0; i < ra->gen_n; i++) {
-		bool behind;
-
-		if (!store_crl_behind(ra->c.store, ra->gens[i].ref, ra->gens[i].crl_this, &behind, e))
-			return false;
-		if (behind)
-			crl_request(ra, &ra->gens[i], "ra");
-	}
-	return true;
-}
-
-static bool begin(struct ra *ra, struct err *e)
-{
-	struct audit_event ev = { .event = "service.start", .outcome = "success", .actor = "ra", .auth = "system", .object_type = "instance" };
-
-	ev.object = store_instance(ra->c.store);
-	audit_detail(&ev, "version", CADUCEUS_VERSION);
-	if (!store_begin(ra->c.store, e))
-		return false;
-	changes_verify(ra);
-	if (!gens_load(ra, e) || !profiles_load(ra, e) || !close_old_intents(ra, e)) {
-		store_rollback(ra->c.store);
-		return false;
-	}
-	audit(ra, &ev);
-	changes_start(ra, ra->c.config_digest);
-	if (!crls_behind(ra, e) || !restore_begin(ra, e)) {
-		store_rollback(ra->c.store);
-		return false;
-	}
-	import_profiles(ra);
-	if (!ra->audit_ok) {
-		store_rollback(ra->c.store);
-		return err_set(e, ERR_STORE, "%s", ra->last_failure);
-	}
-	return store_commit(ra->c.store, e);
-}
-
-bool ra_open(struct ra **out, const struct ra_config *c, int64_t now, int64_t mono, struct err *e)
-{
-	AUTO_STRUCT(ra) *ra = mem_new(sizeof *ra);
-
-	ra->c = *c;
-	ra->config = c->config;
-	ra->now = now;
-	ra->mono = mono;
-	ra->audit_ok = ra->store_ok = true;
-	ra->crl.entries_fd = ra->crl.body_fd = -1;
-	ra->limiter = limiter_new();
-	ra->metrics = metrics_new();
-	snprintf(ra->organization, sizeof ra->organization, "%s", c->config->organization);
-	if (!begin(ra, e))
-		return false;
-	trust_files(ra);
-	backup_sweep(ra, 0);
-	*out = TAKE(ra);
-	return true;
-}
-
-void ra_reload(struct ra *ra, const struct config *config, const uint8_t digest[32], int64_t now)
-{
-	struct err e;
-
-	ra->config = config;
-	ra->now = now;
-	ra->audit_ok = true;
-	ra->sweep = (struct sweep){ .done = false }; /* retention may be another */
-	ra->sweep_at = 0;
-	if (!store_begin(ra->c.store, &e)) {
-		log_event(LOG_LEVEL_ERROR, "profiles not reloaded", "why", e.text, NULL);
-		return;
-	}
-	changes_config(ra, digest);
-	import_profiles(ra);
-	if (!ra->audit_ok || !store_commit(ra->c.store, &e))
-		fail_turn(ra, ra->audit_ok ? e.text : ra->last_failure);
-	trust_request(ra, 0);
-}
-
-void ra_close(struct ra *ra)
-{
-	if (ra == NULL)
-		return;
-	crl_abort(ra, "stopping");
-	for (size_t i = 0; i < ra->in_n; i++)
-		buf_free(&ra->in[i].body);
-	drop_out(ra);
-	for (size_t i = 0; i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind != WORK_NONE)
-			work_free(ra, &ra->work[i]);
-	for (size_t i = 0; i < RA_GEN_MAX; i++) {
-		buf_free(&ra->gen_cert[i]);
-		buf_free(&ra->responder_cert[i]);
-	}
-	for (size_t i = 0; i < RA_WAIT_MAX; i++)
-		buf_free(&ra->wait[i].row);
-	buf_free(&ra->publishing.rows);
-	store_backup_end(ra->backup.copy);
-	buf_free(&ra->loading.text);
-	for (int i = 0; i < RA_PORT_COUNT; i++)
-		buf_free(&ra->told[i]);
-	metrics_free(ra->metrics);
-	limiter_free(ra->limiter);
-	free(ra->scratch);
-	free(ra->in);
-	free(ra->out);
-	free(ra);
 }
