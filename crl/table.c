@@ -38,7 +38,7 @@ struct table {
 	uint32_t ref[REF_MAX]; /* slots have their index; written by the one writer, before the slots that need it */
 	_Atomic uint32_t ref_n;
 	_Atomic uint64_t used;
-	unsigned age;
+	_Atomic unsigned age;       /* of the snapshot under way; whoever looks may do so beside its begin */
 };
 
 static uint64_t rotl(uint64_t x, int b)
