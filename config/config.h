@@ -35,6 +35,17 @@ struct config {
 	int64_t ocsp_lifetime;              /* us */
 	char ocsp_unknown[16];              /* answer for serials never issued: "revoked" (default) or "unknown" */
 	int64_t crl_lifetime, crl_interval; /* us */
+	int64_t acme_http_port, acme_tls_alpn_port;
+	char acme_resolver[128];            /* "system" or HOST:PORT */
+	char acme_trust_anchors[CONFIG_TEXT_MAX]; /* a path, or "none" */
+	char acme_networks[CONFIG_TEXT_MAX];/* words and CIDRs, blanks between */
+	char acme_caa[8];                   /* "off", "on" */
+	char acme_caa_identity[256];        /* "none": host of public.enroll */
+	char acme_eab[16];                  /* "required", "optional" */
+	char acme_terms[256], acme_website[256]; /* "none" */
+	int64_t acme_order_lifetime, acme_challenge_lifetime, acme_authorization_lifetime; /* us */
+	int64_t acme_orders_per_minute;     /* 0: no limit; the same below */
+	int64_t acme_accounts_per_hour, acme_pending_authorizations, acme_failures_per_hour, acme_duplicates_per_day;
 	enum log_level log_level;
 	bool log_json;
 	int64_t limits_connections;         /* all, per listener */
@@ -43,8 +54,7 @@ struct config {
 	int64_t limits_request_seconds;     /* absolute, from accept or the end of the last request to the next one's end */
 };
 
-/* Reads DIR/caduceus.yaml. False: *mistakes holds one line each and nothing may start. Keys of later versions'
- * subjects that contract.md names (acme.*) are known to the table, checked, and kept. */
+/* Reads DIR/caduceus.yaml. False: *mistakes holds one line each and nothing may start. */
 MUST_USE bool config_load(struct config *out, const char *dir, struct buf *mistakes);
 /* The same from a text; `label` stands for the file's name. out->dir is empty. */
 MUST_USE bool config_parse(struct config *out, const char *label, const char *text, size_t n, struct buf *mistakes);

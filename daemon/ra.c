@@ -23,6 +23,7 @@ static struct role role;
 static struct port port[RA_PORT_COUNT];
 static const char *const peers[RA_PORT_COUNT] = {
 	[RA_PORT_ENROLL] = "front", [RA_PORT_OFFICER] = "officers", [RA_PORT_CA] = "ca", [RA_PORT_VA] = "va",
+	[RA_PORT_PROBE] = "probe",
 };
 
 static bool give(void *arg, enum ra_port to, const struct frame *f)

@@ -10,14 +10,14 @@ static bool done(const struct rd *r, struct err *e, const char *what)
 	return rd_done(r) || err_set(e, ERR_BAD_REQUEST, "malformed %s", what);
 }
 
-static void source_put(struct buf *b, const struct ra_source *s)
+void ra_source_put(struct buf *b, const struct ra_source *s)
 {
 	wr_text(b, s->address);
 	wr_u16(b, s->port);
 	wr_text(b, s->request_id);
 }
 
-static void source_get(struct rd *r, struct ra_source *s)
+void ra_source_get(struct rd *r, struct ra_source *s)
 {
 	rd_text(r, s->address, sizeof s->address);
 	s->port = rd_u16(r);
@@ -28,7 +28,7 @@ void ra_enroll_put(struct buf *b, const struct ra_enroll *q)
 {
 	wr_u8(b, (uint8_t)q->op);
 	wr_text(b, q->label);
-	source_put(b, &q->source);
+	ra_source_put(b, &q->source);
 	wr_text(b, q->user);
 	wr_text(b, q->password);
 	wr_span(b, q->client.p, q->client.n);
@@ -44,7 +44,7 @@ bool ra_enroll_get(struct span body, struct ra_enroll *q, struct err *e)
 	if (q->op != RA_SIMPLE_ENROLL && q->op != RA_SIMPLE_REENROLL)
 		r.bad = true;
 	rd_text(&r, q->label, sizeof q->label);
-	source_get(&r, &q->source);
+	ra_source_get(&r, &q->source);
 	rd_text(&r, q->user, sizeof q->user);
 	rd_text(&r, q->password, sizeof q->password);
 	q->client = rd_span(&r, CSR_MAX);
@@ -87,6 +87,9 @@ void ra_trust_put(struct buf *b, const struct ra_trust *t)
 		wr_span(b, t->issuing[i].p, t->issuing[i].n);
 	for (uint32_t i = 0; i < t->label_n; i++)
 		wr_text(b, t->label[i]);
+	wr_u32(b, t->realm_n);
+	for (uint32_t i = 0; i < t->realm_n; i++)
+		wr_text(b, t->realm[i]);
 }
 
 bool ra_trust_get(struct span body, struct ra_trust *t, struct err *e)
@@ -104,12 +107,17 @@ bool ra_trust_get(struct span body, struct ra_trust *t, struct err *e)
 		t->issuing[i] = rd_span(&r, 65536);
 	for (uint32_t i = 0; i < t->label_n && !r.bad; i++)
 		rd_text(&r, t->label[i], sizeof t->label[i]);
+	t->realm_n = rd_u32(&r);
+	if (t->realm_n > RA_LABEL_MAX)
+		r.bad = true;
+	for (uint32_t i = 0; i < t->realm_n && !r.bad; i++)
+		rd_text(&r, t->realm[i], sizeof t->realm[i]);
 	return done(&r, e, "trust anchors");
 }
 
 void ra_refused_put(struct buf *b, const struct ra_refused *q)
 {
-	source_put(b, &q->source);
+	ra_source_put(b, &q->source);
 	wr_text(b, q->what);
 	wr_text(b, q->user);
 	wr_u8(b, (uint8_t)q->kind);
@@ -120,7 +128,7 @@ bool ra_refused_get(struct span body, struct ra_refused *q, struct err *e)
 {
 	struct rd r = rd_of(body.p, body.n);
 
-	source_get(&r, &q->source);
+	ra_source_get(&r, &q->source);
 	rd_text(&r, q->what, sizeof q->what);
 	rd_text(&r, q->user, sizeof q->user);
 	q->kind = (enum err_kind)rd_u8(&r);
@@ -160,7 +168,7 @@ bool ra_health_get(struct span body, struct ra_health *h, struct err *e)
 void ra_officer_put(struct buf *b, const struct ra_officer *q)
 {
 	wr_text(b, q->verb);
-	source_put(b, &q->source);
+	ra_source_put(b, &q->source);
 	wr_u32(b, q->uid);
 	wr_text(b, q->actor);
 	wr_span(b, q->arguments.p, q->arguments.n);
@@ -171,7 +179,7 @@ bool ra_officer_get(struct span body, struct ra_officer *q, struct err *e)
 	struct rd r = rd_of(body.p, body.n);
 
 	rd_text(&r, q->verb, sizeof q->verb);
-	source_get(&r, &q->source);
+	ra_source_get(&r, &q->source);
 	q->uid = rd_u32(&r);
 	rd_text(&r, q->actor, sizeof q->actor);
 	q->arguments = rd_span(&r, 65536);

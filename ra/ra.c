@@ -314,6 +314,9 @@ void trust_request(struct ra *ra, uint64_t client)
 	for (size_t i = 0; i < ra->profile_n && t->label_n < RA_LABEL_MAX; i++)
 		if ((ra->profiles[i].p.doors & DOOR_EST) != 0)
 			snprintf(t->label[t->label_n++], sizeof t->label[0], "%s", ra->profiles[i].p.name);
+	for (size_t i = 0; i < ra->profile_n && t->realm_n < RA_LABEL_MAX; i++)
+		if ((ra->profiles[i].p.doors & DOOR_ACME) != 0)
+			snprintf(t->realm[t->realm_n++], sizeof t->realm[0], "%s", ra->profiles[i].p.name);
 	ra_trust_put(&body, t);
 	if (client != 0)
 		answer(ra, RA_PORT_ENROLL, client, RA_OK, span_of(&body));
@@ -388,6 +391,8 @@ static void dispatch(struct ra *ra, const struct in *in)
 		break;
 	case RA_PORT_ENROLL:
 		from_enroll(ra, in);
+		break;
+	case RA_PORT_PROBE:
 		break;
 	default:
 		from_officers(ra, in);

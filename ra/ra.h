@@ -10,7 +10,7 @@
 #include "ipc/frame.h"
 #include "pkix/csr.h"
 
-enum ra_port { RA_PORT_ENROLL, RA_PORT_OFFICER, RA_PORT_CA, RA_PORT_VA, RA_PORT_COUNT };
+enum ra_port { RA_PORT_ENROLL, RA_PORT_OFFICER, RA_PORT_CA, RA_PORT_VA, RA_PORT_PROBE, RA_PORT_COUNT };
 
 enum ra_op { /* frame types */
 	RA_OK = 32,        /* answer; body as the request says */
@@ -25,6 +25,7 @@ enum ra_op { /* frame types */
 	RA_COUNTED,        /* told (either front): its lines of base/metric.h */
 	RA_TLS_RENEW,      /* told (to enroll): its own certificate was revoked; ask for another now */
 	RA_METRICS,        /* ask (officer): empty; answer: the whole exposition, text */
+	RA_ACME,           /* ask (enroll): ra_acme (ra/acme.h); answer: ra_acme_answer, problems included */
 	RA_OP_COUNT
 };
 
@@ -33,6 +34,8 @@ struct ra_source {
 	uint16_t port;
 	char request_id[37]; /* uuid made by web/ */
 };
+void ra_source_put(struct buf *b, const struct ra_source *s);
+void ra_source_get(struct rd *r, struct ra_source *s);
 
 enum ra_enroll_op { RA_SIMPLE_ENROLL = 1, RA_SIMPLE_REENROLL = 2 };
 struct ra_enroll {
@@ -59,10 +62,11 @@ MUST_USE bool ra_enrolled_get(struct span body, struct ra_enrolled *a, struct er
 
 enum { RA_TRUST_MAX = 16, RA_LABEL_MAX = 32 };
 struct ra_trust {
-	uint32_t root_n, issuing_n, label_n;
+	uint32_t root_n, issuing_n, label_n, realm_n;
 	struct span root[RA_TRUST_MAX];     /* DER, current first */
 	struct span issuing[RA_TRUST_MAX];
 	char label[RA_LABEL_MAX][32];       /* profiles with the est door: the EST labels */
+	char realm[RA_LABEL_MAX][32];       /* profiles with the acme door: the ACME directories */
 };
 void ra_trust_put(struct buf *b, const struct ra_trust *t);
 MUST_USE bool ra_trust_get(struct span body, struct ra_trust *t, struct err *e);
