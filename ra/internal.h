@@ -53,6 +53,7 @@ struct leaf {
 
 struct work {
 	enum work_kind kind;
+	struct work *next, **at;   /* of those under way; *at is this one */
 	uint32_t generation;
 	uint16_t type;             /* frame type to ca */
 	enum ra_port port;         /* who waits; id 0: nobody */
@@ -145,6 +146,7 @@ struct ra {
 	struct out *out;
 	size_t out_n, out_cap;
 	struct work work[RA_OUTSTANDING];
+	struct work *under_way;      /* in no order */
 	unsigned outstanding;
 	uint32_t work_hint;
 

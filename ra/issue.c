@@ -12,8 +12,8 @@
 
 bool issue_pending_same(struct ra *ra, const uint8_t key[32])
 {
-	for (size_t i = 0; i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind == WORK_LEAF && memcmp(ra->work[i].leaf->row.request_key, key, 32) == 0)
+	for (const struct work *w = ra->under_way; w != NULL; w = w->next)
+		if (w->kind == WORK_LEAF && memcmp(w->leaf->row.request_key, key, 32) == 0)
 			return true;
 	return false;
 }
@@ -22,16 +22,16 @@ unsigned issue_pending_uses(struct ra *ra, int64_t credential)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; credential != 0 && i < RA_OUTSTANDING; i++)
-		n += ra->work[i].kind == WORK_LEAF && ra->work[i].leaf->credential == credential;
+	for (const struct work *w = credential != 0 ? ra->under_way : NULL; w != NULL; w = w->next)
+		n += w->kind == WORK_LEAF && w->leaf->credential == credential;
 	return n;
 }
 
 /* What is under way has no row yet. */
 static bool pending_elsewhere(const struct ra *ra, const uint8_t spki[32], int64_t subject, const char *dn)
 {
-	for (size_t i = 0; i < RA_OUTSTANDING; i++) {
-		const struct leaf *l = ra->work[i].kind == WORK_LEAF ? ra->work[i].leaf : NULL;
+	for (const struct work *w = ra->under_way; w != NULL; w = w->next) {
+		const struct leaf *l = w->kind == WORK_LEAF ? w->leaf : NULL;
 
 		if (l != NULL && memcmp(l->row.spki, spki, 32) == 0 && (l->subject != subject || (subject == 0 && strcmp(l->row.dn, dn) != 0)))
 			return true;
@@ -239,9 +239,9 @@ void issue_ca_lost(struct ra *ra, struct work *w)
 
 void issue_cancel(struct ra *ra, int64_t subject)
 {
-	for (size_t i = 0; subject != 0 && i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind == WORK_LEAF && ra->work[i].leaf->subject == subject)
-			ra->work[i].leaf->cancelled = true;
+	for (const struct work *w = subject != 0 ? ra->under_way : NULL; w != NULL; w = w->next)
+		if (w->kind == WORK_LEAF && w->leaf->subject == subject)
+			w->leaf->cancelled = true;
 }
 
 static bool ask_again(struct ra *ra, struct work *w, struct err *e)
@@ -267,9 +267,8 @@ void issue_ca_back(struct ra *ra)
 {
 	struct err e;
 
-	for (size_t i = 0; i < RA_OUTSTANDING; i++) {
-		struct work *w = &ra->work[i];
-
+	for (struct work *w = ra->under_way, *next; w != NULL; w = next) {
+		next = w->next;
 		if (w->kind != WORK_LEAF || !w->leaf->waiting || ask_again(ra, w, &e))
 			continue;
 		answer_error(ra, w->port, w->client, &e);

@@ -149,9 +149,8 @@ void ra_close(struct ra *ra)
 	for (size_t i = 0; i < ra->in_n; i++)
 		buf_free(&ra->in[i].body);
 	out_drop(ra);
-	for (size_t i = 0; i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind != WORK_NONE)
-			work_free(ra, &ra->work[i]);
+	while (ra->under_way != NULL)
+		work_free(ra, ra->under_way);
 	for (size_t i = 0; i < RA_GEN_MAX; i++) {
 		buf_free(&ra->gen_cert[i]);
 		buf_free(&ra->responder_cert[i]);
