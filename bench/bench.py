@@ -86,7 +86,7 @@ class Service(harness.Instance):
         super().__init__(name, ["limits.connections=4000", "limits.per_address=4000", *settings], start=False)
         self.bin = self.home / "bin"
         self.bin.mkdir(mode=0o755)
-        for program in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front"):
+        for program in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front", "caduceus-probe"):
             shutil.copy(harness.BUILD / program, self.bin / program)
         shutil.copy(self.bin / "caduceus-front", self.bin / "caduceus-front-real")
         for role, program in (programs or {}).items():

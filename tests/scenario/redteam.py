@@ -18,7 +18,7 @@ build = pathlib.Path(os.environ["CADUCEUS_BUILD"])
 bin_dir = pathlib.Path(tempfile.mkdtemp(prefix="cad-redteam-"))
 bin_dir.chmod(0o755)
 atexit.register(shutil.rmtree, bin_dir, True)
-for name in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front"):
+for name in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front", "caduceus-probe"):
     shutil.copy(build / name, bin_dir / name)
 for name in ("front", "va"):
     shutil.copy(build / "tests" / f"redteam-{name}", bin_dir / f"caduceus-{name}")
