@@ -269,8 +269,8 @@ static void failed(struct errand *e, CURLcode rc, const char *address)
 		errand_end(e, PROBE_INCORRECT_RESPONSE, false, "%.80s (%s) answers with more than %d octets", e->target.host, address,
 		           e->head_n > HTTP_HEAD_MAX ? HTTP_HEAD_MAX : HTTP_BODY_MAX);
 		return;
-	case CURLE_OUT_OF_MEMORY:
-		errand_busy(e, "no memory");
+	case CURLE_OUT_OF_MEMORY: /* a line of more than 100 KB: libcurl 7 and 8 up to 8.5 have no other word for it */
+		errand_end(e, PROBE_INCORRECT_RESPONSE, false, "%.80s (%s) answers with more than %d octets", e->target.host, address, HTTP_HEAD_MAX);
 		return;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CIPHER:

@@ -101,6 +101,7 @@ static bool configure(struct resolver *r, struct ub_ctx *ctx, struct err *e)
 	char path[32];
 	int rc;
 
+	(void)ub_ctx_debugout(ctx, NULL); /* it would write into our log */
 	snprintf(path, sizeof path, "/proc/self/fd/%d", r->settings);
 	rc = ub_ctx_config(ctx, path);
 	if (rc != 0)
