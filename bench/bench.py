@@ -465,7 +465,7 @@ def slow():
 
 def sandbox():
     turns, n = 12, 900
-    bare = {role: f"bench-bare-{role}" for role in ("ca", "ra", "va", "front")}
+    bare = {role: f"bench-bare-{role}" for role in ("ca", "ra", "va", "front", "probe")}
     with Service("layers", turns * n + 400).start() as on, Service("bare", turns * n + 400, programs=bare).start() as off:
         runs = {"on": [], "off": []}
         for i in (on, off):
