@@ -55,7 +55,7 @@ struct acme *acme_new(rnd_fill *rnd)
 	/* The sandbox may keep jansson from finding a good one by itself. */
 	rnd(&seed, sizeof seed);
 	json_object_seed(seed | 1);
-	a->nonces = nonces_new(rnd);
+	a->nonces = nonces_new(rnd, NONCE_WINDOW);
 	a->keys = keys_new();
 	a->room = TOLD_BURST;
 	pthread_rwlock_init(&a->lock, NULL);
@@ -336,7 +336,7 @@ static bool open_jws(struct acme *a, const struct acme_settings *s, const struct
 
 static bool holds(const struct flow *f, const struct account_key *key, struct refusal *r)
 {
-	return jws_alg_fits(f->alg, key->type, r) && jws_verify(key->evp, f->alg, part(f, 0), part(f, 1), r);
+	return jws_verify(key->evp, key->type, f->alg, part(f, 0), part(f, 1), r);
 }
 
 static bool by_jwk(struct acme *a, const struct acme_settings *s, const struct request *in, struct flow *f, const json_t *json,
@@ -346,7 +346,7 @@ static bool by_jwk(struct acme *a, const struct acme_settings *s, const struct r
 	AUTO(EVP_PKEY) *evp = NULL;
 
 	if (!jwk_parse(&jwk, json, r) || !jws_alg_fits(f->alg, jwk.info.type, r) || !jwk_load(&evp, &jwk, r) ||
-	    !jws_verify(evp, f->alg, part(f, 0), part(f, 1), r))
+	    !jws_verify(evp, jwk.info.type, f->alg, part(f, 0), part(f, 1), r))
 		return false;
 	memcpy(f->thumbprint, jwk.thumbprint, sizeof f->thumbprint);
 	return ask_real(a, s, in, f, &jwk, ask, r);

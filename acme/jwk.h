@@ -23,7 +23,7 @@ MUST_USE bool jwk_load(EVP_PKEY **out, const struct jwk *k, struct refusal *r);
 
 /* Whether the header's alg is the one of this key: each algorithm has one type of key, and each type one algorithm. */
 MUST_USE bool jws_alg_fits(enum jws_alg a, enum key_type t, struct refusal *r);
-/* signature: as a JWS has it, ECDSA's as r and s of full length (RFC 7518, 3.4). alg must fit. */
-MUST_USE bool jws_verify(EVP_PKEY *key, enum jws_alg a, struct span input, struct span signature, struct refusal *r);
+/* signature: as a JWS has it, ECDSA's as r and s of full length (RFC 7518, 3.4). type: the key's; alg must be its own. */
+MUST_USE bool jws_verify(EVP_PKEY *key, enum key_type type, enum jws_alg a, struct span input, struct span signature, struct refusal *r);
 
 #endif

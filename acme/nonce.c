@@ -15,14 +15,16 @@ enum { MAC = 16, BLOCK = 64, SEALED = 8 + 8 };
 struct nonces {
 	uint8_t inner[BLOCK], outer[BLOCK]; /* RFC 2104's K XOR ipad, K XOR opad */
 	_Atomic uint64_t made;              /* the newest's number; the first has 1 */
-	_Atomic uint64_t used[NONCE_WINDOW / 64];
+	uint32_t window;
+	_Atomic uint64_t used[];            /* bits */
 };
 
-struct nonces *nonces_new(rnd_fill *rnd)
+struct nonces *nonces_new(rnd_fill *rnd, uint32_t window)
 {
-	struct nonces *n = mem_new(sizeof *n);
+	struct nonces *n = mem_new(sizeof *n + window / 8);
 	uint8_t key[32];
 
+	n->window = window;
 	rnd(key, sizeof key);
 	memset(n->inner, 0x36, BLOCK);
 	memset(n->outer, 0x5c, BLOCK);
@@ -59,7 +61,7 @@ static void seal(const struct nonces *n, const uint8_t what[SEALED], uint8_t out
 /* Sets or clears the bit of a number; what it was. */
 static bool mark(struct nonces *n, uint64_t number, bool used)
 {
-	_Atomic uint64_t *word = &n->used[number % NONCE_WINDOW / 64];
+	_Atomic uint64_t *word = &n->used[number % n->window / 64];
 	uint64_t bit = UINT64_C(1) << number % 64;
 
 	return ((used ? atomic_fetch_or(word, bit) : atomic_fetch_and(word, ~bit)) & bit) != 0;
@@ -69,7 +71,7 @@ static bool in_window(struct nonces *n, uint64_t number)
 {
 	uint64_t made = atomic_load(&n->made);
 
-	return number != 0 && number <= made && made - number < NONCE_WINDOW;
+	return number != 0 && number <= made && made - number < n->window;
 }
 
 void nonce_make(struct nonces *n, int64_t mono, char out[NONCE_TEXT])

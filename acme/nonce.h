@@ -10,11 +10,12 @@
 
 #include <stdint.h>
 
-/* Text of one with its NUL. NONCE_WINDOW: the newest so many can be taken, older ones are bad before their hour is over. */
+/* Text of one with its NUL. */
 enum { NONCE_TEXT = 44, NONCE_WINDOW = 1 << 22 };
 
 struct nonces;
-struct nonces *nonces_new(rnd_fill *rnd);
+/* The newest `window` (a multiple of 64) can be taken, older ones are bad before their hour is over. */
+struct nonces *nonces_new(rnd_fill *rnd, uint32_t window);
 void nonces_free(struct nonces *n);
 void nonce_make(struct nonces *n, int64_t mono, char out[NONCE_TEXT]);
 /* True just once for each that was made here within the hour. */

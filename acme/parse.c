@@ -277,7 +277,7 @@ static bool key_change(struct ra_acme *q, const json_t *doc, const struct acme_s
 	if (!jws_read(&jws, doc, JWS_NEW_KEY, r) || !jwk_parse(&h->jwk, jws.jwk, r) || !jws_alg_fits(jws.alg, h->jwk.info.type, r) ||
 	    !jwk_load(&evp, &h->jwk, r))
 		return false;
-	if (!jws_verify(evp, jws.alg, span_of(&jws.input), span_of(&jws.signature), &why))
+	if (!jws_verify(evp, h->jwk.info.type, jws.alg, span_of(&jws.input), span_of(&jws.signature), &why))
 		return acme_refuse(r, ACME_MALFORMED, "the inner JWS: the new key's signature does not hold (RFC 8555, 7.3.5)");
 	payload = acme_json(span_of(&jws.payload));
 	if (payload == NULL)
