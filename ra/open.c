@@ -88,7 +88,7 @@ static bool begin(struct ra *ra, struct err *e)
 	}
 	audit(ra, &ev);
 	changes_start(ra, ra->c.config_digest);
-	if (!crls_behind(ra, e) || !restore_begin(ra, e)) {
+	if (!crls_behind(ra, e) || !restore_begin(ra, e) || !acme_open(ra, e)) {
 		store_rollback(ra->c.store);
 		return false;
 	}
@@ -164,6 +164,7 @@ void ra_close(struct ra *ra)
 		buf_free(&ra->told[i]);
 	metrics_free(ra->metrics);
 	limiter_free(ra->limiter);
+	acme_close(ra);
 	free(ra->scratch);
 	free(ra->in);
 	free(ra->out);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "probe/probe.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -176,6 +177,11 @@ void ask_ca(struct ra *ra, struct work *w, struct span body)
 	o->f.deadline = w->deadline;
 }
 
+void ask_probe(struct ra *ra, uint64_t id, int64_t deadline, struct span body)
+{
+	out_new(ra, RA_PORT_PROBE, PROBE_VALIDATE, id, body)->f.deadline = deadline;
+}
+
 void answer(struct ra *ra, enum ra_port port, uint64_t client, uint16_t type, struct span body)
 {
 	if (client != 0)
@@ -344,6 +350,9 @@ static void from_enroll(struct ra *ra, const struct in *in)
 	case RA_ENROLL:
 		enroll_request(ra, in);
 		break;
+	case RA_ACME:
+		acme_request(ra, in);
+		break;
 	case RA_TLS_CERT:
 		tls_request(ra, in);
 		break;
@@ -405,6 +414,7 @@ static void dispatch(struct ra *ra, const struct in *in)
 		from_enroll(ra, in);
 		break;
 	case RA_PORT_PROBE:
+		acme_from_probe(ra, in);
 		break;
 	default:
 		from_officers(ra, in);
@@ -458,6 +468,7 @@ void turn_failed(struct ra *ra, const char *why)
 		answer_error(ra, ra->under_way->port, ra->under_way->client, &e);
 		work_free(ra, ra->under_way);
 	}
+	acme_turn_failed(ra, &e);
 	ra->loading.client = 0; /* told above, with the other works' clients */
 	crl_abort(ra, why);
 	(void)!gens_load(ra, &e);
@@ -475,8 +486,13 @@ static void flush(struct ra *ra)
 	for (size_t i = 0; i < ra->out_n; i++) {
 		struct out *o = &ra->out[i];
 
+		bool sent;
+
 		o->f.body = span_of(&o->body);
-		if (!ra->c.send(ra->c.arg, o->port, &o->f) && o->work != NULL && o->work->kind != WORK_NONE) {
+		sent = ra->c.send(ra->c.arg, o->port, &o->f);
+		if (!sent && o->port == RA_PORT_PROBE)
+			ra_feed(ra, RA_PORT_PROBE, &(struct frame){ .type = PROBE_FAILED, .id = o->f.id }, ra->mono);
+		if (!sent && o->work != NULL && o->work->kind != WORK_NONE) {
 			/* ca's queue is full or it has gone: as if it had refused. */
 			AUTO_BUF body = { 0 };
 			struct err e;
@@ -529,6 +545,7 @@ static void by_the_clock(struct ra *ra)
 		sweep_continue(ra);
 	}
 	waiters_continue(ra);
+	acme_clock(ra);
 	if (ra->up[RA_PORT_CA] && ra->mono - ra->ca_asked_at > 2 * US_PER_SECOND) {
 		struct work *w = work_new(ra, WORK_STATE, CA_STATE, ra->mono + 5 * US_PER_SECOND, &e);
 
@@ -577,7 +594,7 @@ static int64_t next_turn(const struct ra *ra)
 		return ra->mono;
 	if (ra->va_subscribed && ra->va_snapshot)
 		return feed_waits(ra) ? ra->mono + 1000 : ra->mono;
-	return ra->sweep_at > ra->mono && ra->sweep_at < idle ? ra->sweep_at : idle;
+	return acme_next(ra, ra->sweep_at > ra->mono && ra->sweep_at < idle ? ra->sweep_at : idle);
 }
 
 int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
@@ -625,6 +642,8 @@ void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mon
 	}
 	if (port == RA_PORT_ENROLL && up)
 		trust_request(ra, 0);
+	if (port == RA_PORT_PROBE)
+		acme_peer(ra, up);
 	if (port != RA_PORT_CA)
 		return;
 	ra->setup_phase = SETUP_NONE;
