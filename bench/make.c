@@ -107,6 +107,7 @@ struct share {
 	struct made *made;
 	unsigned first, from, to;
 	bool keep;
+	const char *follows;
 };
 
 static void *make_share(void *arg)
@@ -116,11 +117,13 @@ static void *make_share(void *arg)
 	for (unsigned i = s->from; i < s->to; i++) {
 		struct made *m = &s->made[i];
 		EVP_PKEY *key = EVP_EC_gen("P-256");
+		char name[64];
 
 		if (key == NULL)
 			bench_fail("a key", "it can't be made");
 		device_name(m->name, s->first + i);
-		make_csr(&m->csr, key, m->name);
+		snprintf(name, sizeof name, "%s%s", m->name, s->follows);
+		make_csr(&m->csr, key, name);
 		if (s->keep)
 			m->key = key;
 		else
@@ -129,22 +132,33 @@ static void *make_share(void *arg)
 	return NULL;
 }
 
-struct made *make_all(unsigned first, unsigned n, bool keep_keys)
+static void make_shares(struct made *made, unsigned first, unsigned n, bool keep_keys, const char *follows)
 {
-	struct made *made = mem_new((n != 0 ? n : 1) * sizeof *made);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned threads = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
 	struct share share[THREADS_MAX];
 	pthread_t thread[THREADS_MAX];
 
 	for (unsigned i = 0; i < threads; i++) {
-		share[i] = (struct share){ made, first, n * i / threads, n * (i + 1) / threads, keep_keys };
+		share[i] = (struct share){ made, first, n * i / threads, n * (i + 1) / threads, keep_keys, follows };
 		if (pthread_create(&thread[i], NULL, make_share, &share[i]) != 0)
 			bench_fail("threads", "none left");
 	}
 	for (unsigned i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
+}
+
+struct made *make_all(unsigned first, unsigned n, bool keep_keys)
+{
+	struct made *made = mem_new((n != 0 ? n : 1) * sizeof *made);
+
+	make_shares(made, first, n, keep_keys, "");
 	return made;
+}
+
+void make_names(struct made *out, unsigned first, unsigned n, const char *follows)
+{
+	make_shares(out, first, n, false, follows);
 }
 
 void made_free(struct made *m, unsigned n)

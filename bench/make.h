@@ -19,6 +19,8 @@ void device_name(char out[24], unsigned number);
 /* n requests of the devices first, first + 1, …; on every core. */
 struct made *make_all(unsigned first, unsigned n, bool keep_keys);
 void made_free(struct made *m, unsigned n);
+/* The same into what is there, CSRs naming NAME and what follows: ".acme.example". */
+void make_names(struct made *out, unsigned first, unsigned n, const char *follows);
 /* One CSR for the name by the key. */
 void make_csr(struct buf *out, EVP_PKEY *key, const char *name);
 
