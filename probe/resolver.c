@@ -13,7 +13,7 @@
 #include <unbound.h>
 #include <unistd.h>
 
-enum { REPLACE_MIN_US = 200000 };
+enum { REPLACE_MIN_US = 200000, REPLACE_AGAIN_US = 10000000 };
 
 /* One context. What libunbound remembers of a forwarder's silences would be held against those who ask next, so a context
  * that has met a failure is replaced by a fresh one. */
@@ -198,6 +198,7 @@ static void replace(struct resolver *r)
 	if (g == NULL) {
 		log_event(LOG_LEVEL_ERROR, "the resolver's settings can't be read again; the old ones stay", "why", e.text, NULL);
 		r->current->failed = false;
+		r->current->born = clock_mono() + REPLACE_AGAIN_US; /* not with every failure */
 		return;
 	}
 	succeed(r, g);
