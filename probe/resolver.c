@@ -204,6 +204,12 @@ static void replace(struct resolver *r)
 	succeed(r, g);
 }
 
+static void replace_failed(struct resolver *r, int64_t mono)
+{
+	if (r->current->failed && mono - r->current->born >= REPLACE_MIN_US)
+		replace(r);
+}
+
 bool resolver_configure(struct resolver *r, const struct resolver_config *c, struct err *e)
 {
 	char forwarder[sizeof r->forwarder], anchors[sizeof r->trust_anchors];
@@ -226,8 +232,7 @@ void resolver_tidy(struct resolver *r, int64_t mono)
 {
 	struct generation **at = &r->old;
 
-	if (r->current->failed && mono - r->current->born >= REPLACE_MIN_US)
-		replace(r);
+	replace_failed(r, mono);
 	while (*at != NULL) {
 		struct generation *g = *at;
 
@@ -301,6 +306,7 @@ void look_up(struct resolver *r, struct look *l, const char *name, unsigned type
 	*l = (struct look){ .state = LOOK_UNDER_WAY, .type = type, .done = done, .arg = arg };
 	snprintf(l->name, sizeof l->name, "%s", name);
 	follow_resolv_conf(r);
+	replace_failed(r, clock_mono());
 	l->of = r->current;
 	l->of->under_way++;
 	rc = ub_resolve_event(l->of->ctx, l->name, (int)type, 1, l, answered, &l->async_id);
