@@ -218,15 +218,13 @@ static bool query_arguments(struct buf *record, const struct verb *v, const char
 static bool verb_of(const char *path, char verb[32])
 {
 	size_t n = strlen("/api/v1/");
-	char *slash;
 
 	if (strlen(path) <= n || strlen(path) - n >= 32)
 		return false;
 	strcpy(verb, path + n);
-	slash = strchr(verb, '/');
-	if (slash != NULL)
+	for (char *slash = verb; (slash = strchr(slash, '/')) != NULL;)
 		*slash = '.';
-	return strchr(verb, '/') == NULL;
+	return true;
 }
 
 static bool build(const struct request *in, const struct verb *v, struct ask *ask, struct err *e)

@@ -31,6 +31,10 @@ struct metrics {
 static const struct family {
 	const char *name, *type, *help;
 } families[] = {
+	{ "caduceus_acme_challenges_total", "counter", "ACME challenges decided" },
+	{ "caduceus_acme_orders_total", "counter", "ACME orders that have come to this state" },
+	{ "caduceus_acme_validation_duration_seconds", "histogram", "Time of one ACME validation" },
+	{ "caduceus_acme_validations_total", "counter", "ACME validations: whether the name answers the challenge" },
 	{ "caduceus_audit_seq", "gauge", "Sequence number of the last audit record" },
 	{ "caduceus_build_info", "gauge", "Version of the program, always 1" },
 	{ "caduceus_ca_not_after_timestamp_seconds", "gauge", "When the certificate of this authority ends" },

@@ -86,7 +86,7 @@ class Service(harness.Instance):
         super().__init__(name, ["limits.connections=4000", "limits.per_address=4000", *settings], start=False)
         self.bin = self.home / "bin"
         self.bin.mkdir(mode=0o755)
-        for program in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front"):
+        for program in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front", "caduceus-probe"):
             shutil.copy(harness.BUILD / program, self.bin / program)
         shutil.copy(self.bin / "caduceus-front", self.bin / "caduceus-front-real")
         for role, program in (programs or {}).items():
@@ -465,7 +465,7 @@ def slow():
 
 def sandbox():
     turns, n = 12, 900
-    bare = {role: f"bench-bare-{role}" for role in ("ca", "ra", "va", "front")}
+    bare = {role: f"bench-bare-{role}" for role in ("ca", "ra", "va", "front", "probe")}
     with Service("layers", turns * n + 400).start() as on, Service("bare", turns * n + 400, programs=bare).start() as off:
         runs = {"on": [], "off": []}
         for i in (on, off):

@@ -4,6 +4,7 @@
 #include "config/config.h"
 
 #include "base/clock.h"
+#include "base/fence.h"
 #include "config/yaml_file.h"
 
 #include <arpa/inet.h>
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { K_TEXT, K_NAME, K_LISTEN, K_HTTPS, K_HTTP, K_PIN, K_DATABASE, K_DURATION, K_NUMBER, K_LEVEL, K_BOOL, K_WORD, K_PORTS };
+enum kind { K_TEXT, K_NAME, K_LISTEN, K_HTTPS, K_HTTP, K_PIN, K_DATABASE, K_DURATION, K_NUMBER, K_LEVEL, K_BOOL, K_WORD, K_PORTS,
+	K_RESOLVER, K_NETWORKS };
 
 static const struct key {
 	const char *name;
@@ -47,9 +49,9 @@ static const struct key {
 	{ "crl.interval", K_DURATION, "24h", "How often a CRL is made; shorter than crl.lifetime", FIELD(crl_interval), 60, 31536000, NULL },
 	{ "acme.http_port", K_NUMBER, "80", "Where http-01 asks", FIELD(acme_http_port), 1, 65535, NULL },
 	{ "acme.tls_alpn_port", K_NUMBER, "443", "Where tls-alpn-01 asks", FIELD(acme_tls_alpn_port), 1, 65535, NULL },
-	{ "acme.resolver", K_TEXT, "system", "HOST:PORT of a DNS resolver, or system", FIELD(acme_resolver), 1, 0, NULL },
+	{ "acme.resolver", K_RESOLVER, "system", "HOST:PORT of a DNS resolver, or system", FIELD(acme_resolver), 0, 0, NULL },
 	{ "acme.trust_anchors", K_TEXT, "none", "DNSSEC: a file with trust anchors; what lies below them must be signed rightly; or none", FIELD(acme_trust_anchors), 1, 0, NULL },
-	{ "acme.networks", K_TEXT, "private", "Where validation may connect: private, public, networks like 127.0.0.0/8 with blanks between", FIELD(acme_networks), 1, 0, NULL },
+	{ "acme.networks", K_NETWORKS, "private", "Where validation may connect: private, public, networks like 127.0.0.0/8 with blanks between", FIELD(acme_networks), 0, 0, NULL },
 	{ "acme.caa", K_WORD, "off", "CAA records are looked up before a validation: on or off", FIELD(acme_caa), 0, 0, "off on" },
 	{ "acme.caa_identity", K_TEXT, "none", "The name that CAA records give this authority, or none", FIELD(acme_caa_identity), 1, 0, NULL },
 	{ "acme.eab", K_WORD, "required", "External account binding: required or optional", FIELD(acme_eab), 0, 0, "required optional" },
@@ -159,6 +161,13 @@ static bool are_ports(const char *v)
 	return *v != 0;
 }
 
+static bool is_address(const char *host)
+{
+	struct in6_addr a;
+
+	return inet_pton(AF_INET, host, &a) == 1 || inet_pton(AF_INET6, host, &a) == 1;
+}
+
 static bool is_word(const char *list, const char *word)
 {
 	size_t n = strlen(word);
@@ -176,12 +185,14 @@ static bool is_word(const char *list, const char *word)
 /* NULL: right; else what would be right. */
 static const char *judge(const struct key *k, const char *v)
 {
-	static char text[128]; /* the command line and role starts are single-threaded here */
+	static char text[160]; /* the command line and role starts are single-threaded here */
 	char host[256], *end;
 	uint16_t port;
 	int64_t us;
 	long number;
 	enum log_level level;
+	struct fence fence;
+	struct err e;
 
 	if (v[0] == 0 || v[strcspn(v, "\n\r")] != 0)
 		return "a value";
@@ -227,6 +238,16 @@ static const char *judge(const struct key *k, const char *v)
 		return is_word(k->words, v) ? NULL : text;
 	case K_PORTS:
 		return are_ports(v) ? NULL : "none, or up to 8 numbers from 1 to 65535 with blanks between";
+	case K_RESOLVER:
+		return strcmp(v, "system") == 0 || (strlen(v) < 128 && config_host_port(v, host, sizeof host, &port) && is_address(host))
+		               ? NULL
+		               : "system, or ADDRESS:PORT of a DNS resolver, such as 10.0.0.53:53 or [fd00::53]:53";
+	case K_NETWORKS:
+		if (strlen(v) < CONFIG_TEXT_MAX && fence_parse(&fence, v, &e))
+			return NULL;
+		snprintf(text, sizeof text, "a list of private, public and networks such as 10.0.0.0/8, blanks between (%.60s)",
+		         strlen(v) < CONFIG_TEXT_MAX ? e.text : "too long");
+		return text;
 	}
 	return "another value";
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The front role, twice from one program: `--enroll` speaks EST to devices over TLS, `--officers` speaks the officer
- * API on the local socket. */
+ * The front role, twice from one program: `--enroll` speaks EST and ACME to devices over TLS, `--officers` speaks the
+ * officer API on the local socket. */
+#include "acme/acme.h"
 #include "api/api.h"
 #include "api/metrics.h"
 #include "base/metric.h"
@@ -21,7 +22,8 @@
 enum { DRAIN_US = 10 * 1000000, OFFICER_BODY_MAX = 1 << 20 };
 
 static struct role role;
-static struct est *est;
+static struct est *est; /* with acme: of --enroll alone */
+static struct acme *acme;
 static struct web *web, *metrics_web;
 static struct own_tls own_tls;
 static int listener = -1, metrics_listener = -1;
@@ -37,6 +39,7 @@ static void take_trust(void *arg, const struct frame *f, const struct err *e)
 		return;
 	}
 	est_trust(est, f->body);
+	acme_trust(acme, f->body);
 	__atomic_store_n(&trusted, true, __ATOMIC_RELEASE);
 }
 
@@ -57,6 +60,39 @@ static void up(void *arg)
 		caller_submit(ra, &(struct frame){ .type = RA_TRUST }, take_trust, NULL);
 }
 
+static bool is_acme(const struct request *q)
+{
+	return strncmp(q->path, "/acme", 5) == 0 && (q->path[5] == 0 || q->path[5] == '/');
+}
+
+static void refused(void *arg, const struct request *q, struct response *r)
+{
+	(void)arg;
+	if (acme != NULL && is_acme(q))
+		acme_refused(acme, q, r);
+}
+
+static const char *unless_none(const char *text)
+{
+	return strcmp(text, "none") == 0 ? "" : text;
+}
+
+/* ACME's part of the configuration, at the start and after a reload. */
+static void set_acme(void)
+{
+	const struct config *c = &role.config;
+	struct acme_settings s = { .eab_required = strcmp(c->acme_eab, "required") == 0 };
+
+	snprintf(s.base, sizeof s.base, "%s", c->public_enroll);
+	snprintf(s.terms, sizeof s.terms, "%s", unless_none(c->acme_terms));
+	snprintf(s.website, sizeof s.website, "%s", unless_none(c->acme_website));
+	if (strcmp(c->acme_caa, "on") == 0 && unless_none(c->acme_caa_identity)[0] != 0)
+		snprintf(s.caa_identity, sizeof s.caa_identity, "%s", c->acme_caa_identity);
+	else if (strcmp(c->acme_caa, "on") == 0)
+		(void)!config_url_host(c->public_enroll, s.caa_identity, sizeof s.caa_identity);
+	acme_set(acme, &s);
+}
+
 static void logged(void *arg, const struct request *q, const struct response *r, int64_t us)
 {
 	char labels[64];
@@ -66,7 +102,7 @@ static void logged(void *arg, const struct request *q, const struct response *r,
 	metrics_add(metrics, "caduceus_requests_total", labels, 1);
 	snprintf(labels, sizeof labels, "listener=\"%s\"", role.name);
 	metrics_observe(metrics, "caduceus_request_duration_seconds", labels, us);
-	if (r->status == 413 && est != NULL)
+	if (r->status == 413 && est != NULL && !is_acme(q))
 		est_too_large(est, q);
 	log_event(r->status >= 500 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "request", "request_id", q->request_id, "remote",
 	          q->remote, "method", q->method, "path", q->path, "status", LOG_NUM(r->status), "dur_us",
@@ -89,6 +125,7 @@ static void start_web(const struct route *routes, size_t n, struct tls_key *key)
 	                .request_timeout = role.config.limits_request_seconds * US_PER_SECOND,
 	                .name = role.name,
 	                .logged = logged,
+	                .refused = refused,
 	            }, &e))
 		role_fail(&e);
 	listener = -1;
@@ -99,6 +136,8 @@ static void on_control(void *arg, const struct control *c)
 	(void)arg;
 	if (c->op == CONTROL_CHANNEL)
 		caller_channel(ra, c->fd);
+	if (c->op == CONTROL_RELOAD && acme != NULL)
+		set_acme();
 	if (c->op == CONTROL_LISTEN && strcmp(c->name, "metrics") == 0)
 		metrics_listener = c->fd;
 	else if (c->op == CONTROL_LISTEN)
@@ -150,6 +189,7 @@ static void serve_enroll(void)
 {
 	struct route routes[] = {
 		{ "/.well-known/est", est_head(), est, (size_t)role.config.est_max_body },
+		{ "/acme", acme_head(), acme, ACME_BODY_MAX },
 		{ "/healthz", health_head(), ra, 0 },
 		{ "/readyz", health_head(), ra, 0 },
 	};
@@ -228,13 +268,18 @@ int main(int argc, char **argv)
 	AUTO_FREE char *tls = mem_printf("%s/tls", role.dir);
 
 	role_confine(&(struct sandbox){ .path = { { officers ? NULL : tls, true } }, .accepts = true });
-	if (!officers)
+	if (!officers) {
 		est = est_new();
+		acme = acme_new(rnd_kernel);
+		set_acme();
+	}
 	metrics = metrics_new();
 	ra = caller_new(role.name, notice, up, NULL);
 	own_tls = (struct own_tls){ .dir = role.dir, .ra = ra };
-	if (est != NULL)
+	if (est != NULL) {
 		est_set_caller(est, ra);
+		acme_set_caller(acme, ra);
+	}
 	struct api *api = officers ? api_new(ra) : NULL;
 
 	if (officers)
@@ -249,6 +294,7 @@ int main(int argc, char **argv)
 	caller_free(ra);
 	metrics_free(metrics);
 	api_free(api);
+	acme_free(acme);
 	est_free(est);
 	return 0;
 }

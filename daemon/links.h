@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-enum role_id { ROLE_CA, ROLE_RA, ROLE_VA, ROLE_ENROLL, ROLE_OFFICERS, ROLE_COUNT };
+enum role_id { ROLE_CA, ROLE_RA, ROLE_VA, ROLE_ENROLL, ROLE_OFFICERS, ROLE_PROBE, ROLE_COUNT };
 
 struct role_row {
 	const char *name;     /* in logs */
@@ -22,6 +22,7 @@ static const struct role_row role_table[ROLE_COUNT] = {
 	[ROLE_VA] = { "va", "va", NULL, false, 0 },
 	[ROLE_ENROLL] = { "front", "front", "--enroll", true, 0 },
 	[ROLE_OFFICERS] = { "officers", "front", "--officers", false, 0 },
+	[ROLE_PROBE] = { "probe", "probe", NULL, false, 0 },
 };
 
 /* A channel: each end is known to its role by the other's name. */
@@ -33,6 +34,7 @@ static const struct link_row {
 	{ ROLE_VA, ROLE_RA },
 	{ ROLE_ENROLL, ROLE_RA },
 	{ ROLE_OFFICERS, ROLE_RA },
+	{ ROLE_PROBE, ROLE_RA },
 };
 enum { LINK_COUNT = sizeof link_table / sizeof link_table[0] };
 

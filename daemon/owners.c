@@ -16,7 +16,7 @@
 
 static const char *const users[ROLE_COUNT] = {
 	[ROLE_CA] = "caduceus-ca", [ROLE_RA] = "caduceus-ra", [ROLE_VA] = "caduceus-va", [ROLE_ENROLL] = "caduceus-front",
-	[ROLE_OFFICERS] = "caduceus-officers",
+	[ROLE_OFFICERS] = "caduceus-officers", [ROLE_PROBE] = "caduceus-probe",
 };
 
 /* What is a role's own below DIR; all else stays root's. make: an empty file is made when there is none. */
@@ -38,7 +38,7 @@ void owners_find(struct owners *o)
 		const struct passwd *p = getpwnam(users[r]);
 
 		if (p == NULL) {
-			o->why_not = "the users caduceus-ca, -ra, -va, -front and -officers do not exist";
+			o->why_not = "the users caduceus-ca, -ra, -va, -front, -officers and -probe do not all exist";
 			return;
 		}
 		o->of[r].uid = p->pw_uid;

@@ -63,7 +63,7 @@ struct parent {
 	char **given_names;
 	int stop;             /* 0 running, 1 asked to stop, 2 asked twice */
 	bool said_ready, failed;
-	bool without_ca; /* the token is away since the start: what needs no signature is served all the same */
+	bool without[ROLE_COUNT]; /* could not come up (ca: the token is away; probe: its resolver's settings): the rest is served */
 	int64_t stop_deadline, watchdog_next;
 	uint64_t watchdog;    /* us; 0: systemd does not ask */
 };
@@ -289,7 +289,7 @@ static int lock_instance(struct parent *p, struct err *e)
 static bool all_ready(const struct parent *p)
 {
 	for (int r = 0; r < ROLE_COUNT; r++)
-		if (takes_part(p, r) && !p->child[r].ready && !(r == ROLE_CA && p->without_ca))
+		if (takes_part(p, r) && !p->child[r].ready && !p->without[r])
 			return false;
 	return true;
 }
@@ -350,11 +350,12 @@ static void tell_why(struct parent *p)
  * started again until it comes. */
 static void give_up(struct parent *p, enum role_id r)
 {
-	if (r == ROLE_CA && !p->o->provision) {
-		if (p->without_ca)
+	if ((r == ROLE_CA || r == ROLE_PROBE) && !p->o->provision) {
+		if (p->without[r])
 			return;
-		p->without_ca = true;
-		log_event(LOG_LEVEL_ERROR, "ALARM: nothing can be signed; the service goes on without", NULL);
+		p->without[r] = true;
+		log_event(LOG_LEVEL_ERROR, r == ROLE_CA ? "ALARM: nothing can be signed; the service goes on without"
+		                                        : "ALARM: no name can be validated; the service goes on without", NULL);
 		return;
 	}
 	p->failed = true;

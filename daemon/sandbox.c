@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -114,9 +115,8 @@ static bool landlock(const struct sandbox *s, char *layers, struct err *e)
 /* What a running role needs, whichever it is. Names that an architecture lacks are skipped. */
 static const char *const calls[] = {
 	"read", "write", "readv", "writev", "pread64", "pwrite64", "lseek", "close", "fstat", "newfstatat", "stat", "lstat", "statx",
-	"statfs", "fstatfs", "access", "faccessat", "faccessat2", "open", "openat", "readlink", "readlinkat", "getdents64", "getcwd",
-	"fcntl", "flock", "ftruncate", "fsync", "fdatasync", "rename", "renameat", "renameat2", "unlink", "unlinkat", "fchmod", "umask",
-	"fadvise64", "fallocate", "copy_file_range", "sendfile",
+	"statfs", "fstatfs", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "getcwd",
+	"fcntl", "ftruncate", "umask", "fadvise64",
 	"munmap", "mremap", "madvise", "brk", "msync", "mlock", "mlock2", "munlock", "mincore",
 	"futex", "exit", "exit_group", "set_robust_list", "get_robust_list", "rseq", "set_tid_address", "membarrier", "sched_yield",
 	"sched_getaffinity", "sched_getparam", "sched_getscheduler", "getpriority", "restart_syscall",
@@ -127,6 +127,11 @@ static const char *const calls[] = {
 	"pipe2", "dup", "timerfd_create", "timerfd_settime",
 	"recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg", "getsockopt", "setsockopt", "getsockname", "getpeername",
 	"shutdown",
+};
+/* Who has files of its own. */
+static const char *const filing[] = {
+	"open", "openat", "flock", "fsync", "fdatasync", "rename", "renameat", "renameat2", "unlink", "unlinkat", "fchmod", "fallocate",
+	"copy_file_range", "sendfile",
 };
 /* Nobody asks for these but somebody who has taken a role over. */
 static const char *const hostile[] = {
@@ -147,6 +152,19 @@ static bool add(scmp_filter_ctx f, uint32_t action, const char *const *names, si
 	return true;
 }
 
+/* IP alone. bind: libunbound asks each question from a port of its own choice (RFC 5452); nothing can listen or accept,
+ * and Landlock knows no port to bind for TCP. */
+static bool add_outbound(scmp_filter_ctx f)
+{
+	static const char *const connecting[] = { "connect", "bind" };
+	const uint64_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
+
+	return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET)) == 0 &&
+	       seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET6)) == 0 &&
+	       seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY)) == 0 &&
+	       add(f, SCMP_ACT_ALLOW, connecting, COUNT_OF(connecting));
+}
+
 static bool add_conditional(scmp_filter_ctx f, const struct sandbox *s)
 {
 	static const char *const accepting[] = { "accept4", "accept" }, *const connecting[] = { "socket", "connect", "bind" };
@@ -162,6 +180,7 @@ static bool add_conditional(scmp_filter_ctx f, const struct sandbox *s)
 	       /* Reading limits, and its own alone. */
 	       seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)) == 0 &&
 	       seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, 0x541b)) == 0 && /* FIONREAD */
+	       (s->outbound ? add_outbound(f) : add(f, SCMP_ACT_ALLOW, filing, COUNT_OF(filing))) &&
 	       (!s->accepts || add(f, SCMP_ACT_ALLOW, accepting, COUNT_OF(accepting))) &&
 	       (!s->connects || add(f, SCMP_ACT_ALLOW, connecting, COUNT_OF(connecting)));
 }

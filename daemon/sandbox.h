@@ -20,6 +20,7 @@ struct sandbox {
 	} path[SANDBOX_PATH_MAX];
 	bool accepts;              /* takes connections on a socket that it was given */
 	bool connects;             /* ca with an external module alone: may make sockets … */
+	bool outbound;             /* probe alone: may make IP sockets, and opens no file for writing … */
 	uint16_t port[SANDBOX_PORT_MAX + 1]; /* … and connect by TCP to these ports; 0 ends */
 };
 

@@ -88,6 +88,9 @@ struct ra_acme {
 	uint32_t alternate;
 	char renewal_id[ACME_RENEWAL_ID_MAX];
 };
+/* ACME_UNAUTHORIZED with exactly this detail: the account's key is not the one whose thumbprint was said (any more). front
+ * asks RA_ACME_KEY once more. */
+#define ACME_STALE_KEY "the account has another key"
 void ra_acme_put(struct buf *b, const struct ra_acme *q);
 MUST_USE bool ra_acme_get(struct span body, struct ra_acme *q, struct err *e); /* views into body */
 

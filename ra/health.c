@@ -73,6 +73,11 @@ void health_fill(struct ra *ra, struct ra_health *h)
 	check(h, "crl", good, detail);
 	good = authorities_valid(ra, detail);
 	check(h, "authorities", good, detail);
+	/* Everything else goes on: who is ready is not changed by it. */
+	bool ready = h->ready;
+	check(h, "probe", !acme_probe_away(ra),
+	      acme_probe_away(ra) ? "the role that goes out is away: no ACME name can be validated until it is back; look at the log" : "ok");
+	h->ready = ready;
 	/* 2026: before this program was written, so the clock is not set. */
 	check(h, "clock", ra->now > INT64_C(1767225600) * US_PER_SECOND, ra->now > INT64_C(1767225600) * US_PER_SECOND ? "ok" : "the clock is not set");
 }

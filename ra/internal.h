@@ -35,7 +35,7 @@ enum work_kind {
 	WORK_CRL,           /* a step of the CRL job */
 	WORK_HSM,           /* CA_HSM_LIST, CA_HSM_TEST for an officer */
 };
-enum leaf_origin { LEAF_EST, LEAF_OFFICER, LEAF_TLS };
+enum leaf_origin { LEAF_EST, LEAF_OFFICER, LEAF_TLS, LEAF_ACME };
 
 struct leaf {
 	enum leaf_origin origin;
@@ -49,10 +49,12 @@ struct leaf {
 	bool waiting;              /* for a ca that comes back */
 	bool cancelled;            /* what it was granted on has changed meanwhile */
 	unsigned ignored;
+	int64_t acme_order;        /* LEAF_ACME: whose it is; nobody waits by w->client */
 };
 
 struct work {
 	enum work_kind kind;
+	struct work *next, **at;   /* of those under way; *at is this one */
 	uint32_t generation;
 	uint16_t type;             /* frame type to ca */
 	enum ra_port port;         /* who waits; id 0: nobody */
@@ -145,6 +147,7 @@ struct ra {
 	struct out *out;
 	size_t out_n, out_cap;
 	struct work work[RA_OUTSTANDING];
+	struct work *under_way;      /* in no order */
 	unsigned outstanding;
 	uint32_t work_hint;
 
@@ -180,6 +183,7 @@ struct ra {
 	int64_t renewed_at, responder_retry_at;
 	struct limiter *limiter;
 	struct scratch *scratch;   /* enroll.c */
+	struct acme *acme;         /* acme.c */
 	bool audit_ok, store_ok;   /* store_ok: false from a commit that failed until a write has succeeded again */
 	int64_t probe_at;          /* mono us: when that is tried next */
 	char last_failure[256];
@@ -205,6 +209,8 @@ struct ra {
 struct work *work_new(struct ra *ra, enum work_kind kind, uint16_t type, int64_t deadline, struct err *e);
 void work_free(struct ra *ra, struct work *w);
 void ask_ca(struct ra *ra, struct work *w, struct span body);
+/* id and body as probe.h says; sent after the commit like everything. A queue that is full answers PROBE_FAILED. */
+void ask_probe(struct ra *ra, uint64_t id, int64_t deadline, struct span body);
 void answer(struct ra *ra, enum ra_port port, uint64_t client, uint16_t type, struct span body);
 void answer_error(struct ra *ra, enum ra_port port, uint64_t client, const struct err *e);
 void tell(struct ra *ra, enum ra_port port, uint16_t type, struct span body);
@@ -235,6 +241,20 @@ void enroll_request(struct ra *ra, const struct in *in);
 void tls_request(struct ra *ra, const struct in *in);
 void refused_notice(struct ra *ra, const struct in *in);
 
+/* acme.c, acme_issue.c: what the turn and the one path tell ACME's state machine (acme_internal.h). */
+MUST_USE bool acme_open(struct ra *ra, struct err *e); /* in the transaction of ra_open */
+void acme_close(struct ra *ra);
+void acme_request(struct ra *ra, const struct in *in);
+void acme_from_probe(struct ra *ra, const struct in *in);
+void acme_peer(struct ra *ra, bool up);               /* probe */
+void acme_clock(struct ra *ra);
+int64_t acme_next(const struct ra *ra, int64_t until); /* mono: the earlier of until and what waits */
+void acme_turn_failed(struct ra *ra, const struct err *e);
+bool acme_probe_away(const struct ra *ra);            /* for some time, and somebody would need it */
+MUST_USE bool acme_issued(struct ra *ra, const struct leaf *l, struct err *e); /* with the certificate's row */
+void acme_delivered(struct ra *ra, const struct leaf *l);
+void acme_not_issued(struct ra *ra, const struct leaf *l, bool for_good, const struct err *why);
+
 /* issue.c: the one path. */
 struct issue_order {
 	enum leaf_origin origin;
@@ -251,6 +271,7 @@ struct issue_order {
 	const struct ra_source *source;
 	const char *actor, *auth, *event;
 	bool chain;
+	int64_t acme_order;          /* LEAF_ACME */
 };
 MUST_USE bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e);
 void issue_answered(struct ra *ra, struct work *w, bool good, struct span body, const struct err *why);
@@ -297,9 +318,9 @@ bool feed_waits(const struct ra *ra); /* va's queue was full: it goes on in a mo
 /* revoke.c */
 /* All that the filter lists and that still hold (or are on hold); *n is raised by their number, *seq to the last. */
 MUST_USE bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum crl_reason reason, const char *actor,
-                              const struct ra_source *source, int64_t *n, uint64_t *seq, struct err *e);
+                              const char *auth, const struct ra_source *source, int64_t *n, uint64_t *seq, struct err *e);
 MUST_USE bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_reason reason, const char *actor,
-                                 const struct ra_source *source, uint64_t *seq, struct err *e);
+                                 const char *auth, const struct ra_source *source, uint64_t *seq, struct err *e);
 void waiters_continue(struct ra *ra);
 void wait_for_va(struct ra *ra, uint64_t client, uint64_t seq, const char *name, struct span row);
 

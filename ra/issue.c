@@ -12,8 +12,8 @@
 
 bool issue_pending_same(struct ra *ra, const uint8_t key[32])
 {
-	for (size_t i = 0; i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind == WORK_LEAF && memcmp(ra->work[i].leaf->row.request_key, key, 32) == 0)
+	for (const struct work *w = ra->under_way; w != NULL; w = w->next)
+		if (w->kind == WORK_LEAF && memcmp(w->leaf->row.request_key, key, 32) == 0)
 			return true;
 	return false;
 }
@@ -22,16 +22,16 @@ unsigned issue_pending_uses(struct ra *ra, int64_t credential)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; credential != 0 && i < RA_OUTSTANDING; i++)
-		n += ra->work[i].kind == WORK_LEAF && ra->work[i].leaf->credential == credential;
+	for (const struct work *w = credential != 0 ? ra->under_way : NULL; w != NULL; w = w->next)
+		n += w->kind == WORK_LEAF && w->leaf->credential == credential;
 	return n;
 }
 
 /* What is under way has no row yet. */
 static bool pending_elsewhere(const struct ra *ra, const uint8_t spki[32], int64_t subject, const char *dn)
 {
-	for (size_t i = 0; i < RA_OUTSTANDING; i++) {
-		const struct leaf *l = ra->work[i].kind == WORK_LEAF ? ra->work[i].leaf : NULL;
+	for (const struct work *w = ra->under_way; w != NULL; w = w->next) {
+		const struct leaf *l = w->kind == WORK_LEAF ? w->leaf : NULL;
 
 		if (l != NULL && memcmp(l->row.spki, spki, 32) == 0 && (l->subject != subject || (subject == 0 && strcmp(l->row.dn, dn) != 0)))
 			return true;
@@ -111,7 +111,7 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 	else
 		digest_sha256(spki, o->csr->spki.p, o->csr->spki.n);
 	if (!writing_allowed(ra, e) || !check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e) ||
-	    !intent_make(ra, g->ref, o->subject, o->origin == LEAF_TLS ? "tls" : o->origin == LEAF_OFFICER ? "officer" : "enroll",
+	    !intent_make(ra, g->ref, o->subject, o->origin == LEAF_TLS ? "tls" : o->origin == LEAF_OFFICER ? "officer" : o->origin == LEAF_ACME ? "acme" : "enroll",
 	                 &i->serial, e))
 		return false;
 	w = work_new(ra, WORK_LEAF, CA_ISSUE, o->deadline, e);
@@ -141,6 +141,7 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 	w->leaf->credential = o->credential;
 	w->leaf->wrapped = o->profile->p.est_wrapped;
 	w->leaf->chain = o->chain;
+	w->leaf->acme_order = o->acme_order;
 	w->leaf->clamped = v.clamped;
 	w->leaf->ignored = o->grant->dn_ignored + o->grant->ext_ignored;
 	fill_row(ra, &w->leaf->row, o, g, &i->serial, &v, spki);
@@ -156,6 +157,8 @@ void issue_deliver(struct ra *ra, enum ra_port port, uint64_t client, enum leaf_
 	AUTO_BUF body = { 0 };
 	AUTO_BUF rec = { 0 };
 
+	if (origin == LEAF_ACME)
+		return; /* acme_delivered: the answer is its order */
 	if (origin == LEAF_OFFICER) {
 		officer_certificate_row(&rec, row, ra->now, true, der);
 		wr_span(&body, rec.p, rec.n);
@@ -218,6 +221,16 @@ static void close_intent(struct ra *ra, const struct work *w, bool signed_perhap
 		audit_leaf(ra, w->leaf, serial, "failed", why);
 }
 
+/* No certificate: who waits is told, and an order goes on or ends. */
+static void given_up(struct ra *ra, struct work *w, bool for_good, const struct err *why)
+{
+	if (w->leaf->origin == LEAF_ACME)
+		acme_not_issued(ra, w->leaf, for_good, why);
+	else
+		answer_error(ra, w->port, w->client, why);
+	work_free(ra, w);
+}
+
 /* ca died with it in its hands: perhaps it has signed. That serial is closed and a new one drawn, once. */
 void issue_ca_lost(struct ra *ra, struct work *w)
 {
@@ -227,8 +240,7 @@ void issue_ca_lost(struct ra *ra, struct work *w)
 	if (w->leaf->retried || ra->mono > w->deadline) {
 		err_set(&e, ERR_BUSY, "the signer is restarting; try again in a moment");
 		e.retry_after = 1;
-		answer_error(ra, w->port, w->client, &e);
-		work_free(ra, w);
+		given_up(ra, w, false, &e);
 		return;
 	}
 	w->leaf->retried = w->leaf->waiting = true;
@@ -239,9 +251,9 @@ void issue_ca_lost(struct ra *ra, struct work *w)
 
 void issue_cancel(struct ra *ra, int64_t subject)
 {
-	for (size_t i = 0; subject != 0 && i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind == WORK_LEAF && ra->work[i].leaf->subject == subject)
-			ra->work[i].leaf->cancelled = true;
+	for (const struct work *w = subject != 0 ? ra->under_way : NULL; w != NULL; w = w->next)
+		if (w->kind == WORK_LEAF && w->leaf->subject == subject)
+			w->leaf->cancelled = true;
 }
 
 static bool ask_again(struct ra *ra, struct work *w, struct err *e)
@@ -267,13 +279,11 @@ void issue_ca_back(struct ra *ra)
 {
 	struct err e;
 
-	for (size_t i = 0; i < RA_OUTSTANDING; i++) {
-		struct work *w = &ra->work[i];
-
+	for (struct work *w = ra->under_way, *next; w != NULL; w = next) {
+		next = w->next;
 		if (w->kind != WORK_LEAF || !w->leaf->waiting || ask_again(ra, w, &e))
 			continue;
-		answer_error(ra, w->port, w->client, &e);
-		work_free(ra, w);
+		given_up(ra, w, false, &e);
 	}
 }
 
@@ -288,9 +298,11 @@ static bool record(struct ra *ra, struct work *w, struct span der, struct err *e
 	/* EST-26: a use of a password counts in the issuing commit. */
 	if (l->credential != 0 && !store_credential_use(ra->c.store, l->credential, e))
 		return false;
+	if (l->origin == LEAF_ACME && !acme_issued(ra, l, e))
+		return false;
 	audit_leaf(ra, l, serial, "success", NULL);
 	snprintf(labels, sizeof labels, "protocol=\"%s\",profile=\"%s\",ca=\"%s\"",
-	         l->origin == LEAF_OFFICER ? "officer" : l->origin == LEAF_TLS ? "internal" : "est", l->row.profile, l->row.ca);
+	         l->origin == LEAF_OFFICER ? "officer" : l->origin == LEAF_TLS ? "internal" : l->origin == LEAF_ACME ? "acme" : "est", l->row.profile, l->row.ca);
 	metrics_add(ra->metrics, "caduceus_issued_total", labels, 1);
 	return true;
 }
@@ -319,13 +331,15 @@ static void leaf_answered(struct ra *ra, struct work *w, bool good, struct span 
 	}
 	if (good) {
 		issue_deliver(ra, w->port, w->client, w->leaf->origin, &w->leaf->row, der, w->leaf->wrapped, w->leaf->chain);
+		if (w->leaf->origin == LEAF_ACME)
+			acme_delivered(ra, w->leaf);
+		work_free(ra, w);
 	} else {
 		close_intent(ra, w, answered_good || !refused_unsigned(why->kind), e.text);
 		if (!answered_good && refused_unsigned(why->kind) && w->leaf->source.address[0] != 0)
 			limiter_bad_request(ra->limiter, w->leaf->actor, w->leaf->source.address, ra->mono);
-		answer_error(ra, w->port, w->client, &e);
+		given_up(ra, w, !answered_good && refused_unsigned(why->kind), &e);
 	}
-	work_free(ra, w);
 }
 
 static bool record_responder(struct ra *ra, struct work *w, struct span body, struct err *e)

@@ -24,6 +24,8 @@ static const struct handler {
 	{ "profile.list", profile_list }, { "profile.show", profile_show }, { "profile.load", profile_load_verb },
 	{ "audit.show", audit_show }, { "hsm.list", hsm_verb }, { "hsm.test", hsm_verb },
 	{ "backup.create", backup_create },
+	{ "acme.eab.add", acme_eab_add }, { "acme.eab.list", acme_eab_list }, { "acme.eab.disable", acme_eab_disable },
+	{ "acme.account.list", acme_account_list }, { "acme.account.disable", acme_account_disable },
 };
 
 bool gather(struct gathered *g, const struct buf *row)

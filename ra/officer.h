@@ -37,6 +37,15 @@ bool device_show(struct call *c, struct err *e);
 bool device_password(struct call *c, struct err *e);
 bool device_disable(struct call *c, struct err *e);
 bool device_enable(struct call *c, struct err *e);
+/* A subject's name; its repeated argument ("san", "tag") to its identifiers. */
+bool officer_name_ok(const char *s);
+MUST_USE bool officer_add_list(const struct call *c, const struct subject *s, const char *argument, struct err *e);
+/* officer_acme.c */
+bool acme_eab_add(struct call *c, struct err *e);
+bool acme_eab_list(struct call *c, struct err *e);
+bool acme_eab_disable(struct call *c, struct err *e);
+bool acme_account_list(struct call *c, struct err *e);
+bool acme_account_disable(struct call *c, struct err *e);
 /* officer_cert.c */
 bool cert_list(struct call *c, struct err *e);
 bool cert_show(struct call *c, struct err *e);

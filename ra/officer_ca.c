@@ -418,7 +418,7 @@ bool status_verb(struct call *c, struct err *e)
 	if (!store_status_head(ra->c.store, &head, e) || !store_audit_head(ra->c.store, &audit_seq, hash, e))
 		return false;
 	health_fill(ra, h);
-	record_bool(&row, "healthy", h->ready);
+	record_bool(&row, "healthy", h->ready && !acme_probe_away(ra));
 	for (uint32_t i = 0; i < h->n; i++)
 		record_text(&row, h->check[i].name, h->check[i].ok ? "ok" : h->check[i].detail);
 	sandbox_rows(ra, &row);

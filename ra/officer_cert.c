@@ -271,8 +271,8 @@ bool cert_revoke(struct call *c, struct err *e)
 		return false;
 	/* A device by its name is all that it has: a renewal leaves the certificate before valid. */
 	if (f.subject_id != 0 && row.status == STORE_GOOD)
-		return revoke_filtered(c->ra, &f, reason, c->q.actor, &c->q.source, &n, &seq, e) && change_answered(c, &row, n, seq, e);
-	return revoke_certificate(c->ra, &row, reason, c->q.actor, &c->q.source, &seq, e) && change_answered(c, &row, 1, seq, e);
+		return revoke_filtered(c->ra, &f, reason, c->q.actor, "local", &c->q.source, &n, &seq, e) && change_answered(c, &row, n, seq, e);
+	return revoke_certificate(c->ra, &row, reason, c->q.actor, "local", &c->q.source, &seq, e) && change_answered(c, &row, 1, seq, e);
 }
 
 bool cert_unhold(struct call *c, struct err *e)

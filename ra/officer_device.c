@@ -11,7 +11,7 @@
 
 enum { USES_MAX = 1000000, PAGE = 500 };
 
-static bool name_ok(const char *s)
+bool officer_name_ok(const char *s)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
@@ -64,7 +64,7 @@ static bool new_password(const struct call *c, const struct subject *s, struct e
 	return true;
 }
 
-static bool add_list(const struct call *c, const struct subject *s, const char *argument, struct err *e)
+bool officer_add_list(const struct call *c, const struct subject *s, const char *argument, struct err *e)
 {
 	struct rd r = rd_of(c->args.p, c->args.n);
 	struct field f;
@@ -108,7 +108,7 @@ bool device_add(struct call *c, struct err *e)
 	arg_text(c, "ward", s.ward, sizeof s.ward);
 	if (s.profile[0] == 0)
 		snprintf(s.profile, sizeof s.profile, "%s", c->ra->config->est_default_profile);
-	if (!name_ok(s.name))
+	if (!officer_name_ok(s.name))
 		return err_set(e, ERR_BAD_NAME, "a device's name has letters, digits, dots, hyphens and underscores, at most 253");
 	p = profile_active(c->ra, s.profile);
 	if (p == NULL || (p->p.doors & DOOR_EST) == 0)
@@ -118,7 +118,7 @@ bool device_add(struct call *c, struct err *e)
 		return e->kind != ERR_EXISTS ? false
 		                             : err_set(e, ERR_EXISTS, "device %s exists already; a new password: caduceus device password %s",
 		                                       s.name, s.name);
-	if (!add_list(c, &s, "san", e) || !add_list(c, &s, "tag", e) || !new_password(c, &s, e))
+	if (!officer_add_list(c, &s, "san", e) || !officer_add_list(c, &s, "tag", e) || !new_password(c, &s, e))
 		return false;
 	call_audit(c, "device.add", "device", s.name, "profile", s.profile);
 	return true;
@@ -277,7 +277,7 @@ static bool set_enabled(struct call *c, bool enabled, struct err *e)
 		issue_cancel(c->ra, s.id);
 	if (!enabled && !store_credential_revoke_all(c->ra->c.store, s.id, "est-password", e))
 		return false;
-	if (!enabled && arg_int(c, "revoke", 0) != 0 && !revoke_filtered(c->ra, &f, REASON_CESSATION, c->q.actor, &c->q.source, &n, &seq, e))
+	if (!enabled && arg_int(c, "revoke", 0) != 0 && !revoke_filtered(c->ra, &f, REASON_CESSATION, c->q.actor, "local", &c->q.source, &n, &seq, e))
 		return false;
 	call_audit(c, enabled ? "device.enable" : "device.disable", "device", s.name, NULL, NULL);
 	record_text(&row, "name", s.name);

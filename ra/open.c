@@ -88,7 +88,7 @@ static bool begin(struct ra *ra, struct err *e)
 	}
 	audit(ra, &ev);
 	changes_start(ra, ra->c.config_digest);
-	if (!crls_behind(ra, e) || !restore_begin(ra, e)) {
+	if (!crls_behind(ra, e) || !restore_begin(ra, e) || !acme_open(ra, e)) {
 		store_rollback(ra->c.store);
 		return false;
 	}
@@ -149,9 +149,8 @@ void ra_close(struct ra *ra)
 	for (size_t i = 0; i < ra->in_n; i++)
 		buf_free(&ra->in[i].body);
 	out_drop(ra);
-	for (size_t i = 0; i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind != WORK_NONE)
-			work_free(ra, &ra->work[i]);
+	while (ra->under_way != NULL)
+		work_free(ra, ra->under_way);
 	for (size_t i = 0; i < RA_GEN_MAX; i++) {
 		buf_free(&ra->gen_cert[i]);
 		buf_free(&ra->responder_cert[i]);
@@ -165,6 +164,7 @@ void ra_close(struct ra *ra)
 		buf_free(&ra->told[i]);
 	metrics_free(ra->metrics);
 	limiter_free(ra->limiter);
+	acme_close(ra);
 	free(ra->scratch);
 	free(ra->in);
 	free(ra->out);

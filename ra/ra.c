@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "probe/probe.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -112,7 +113,11 @@ struct work *work_new(struct ra *ra, enum work_kind kind, uint16_t type, int64_t
 		if (w->kind != WORK_NONE)
 			continue;
 		ra->work_hint = (uint32_t)(w - ra->work) + 1;
-		*w = (struct work){ .kind = kind, .type = type, .deadline = deadline, .generation = generation, .setup = -1 };
+		*w = (struct work){ .kind = kind, .type = type, .deadline = deadline, .generation = generation, .setup = -1,
+			            .next = ra->under_way, .at = &ra->under_way };
+		if (w->next != NULL)
+			w->next->at = &w->next;
+		ra->under_way = w;
 		ra->outstanding++;
 		return w;
 	}
@@ -128,7 +133,15 @@ void work_free(struct ra *ra, struct work *w)
 	buf_free(&w->ask);
 	w->leaf = NULL;
 	w->kind = WORK_NONE;
+	*w->at = w->next;
+	if (w->next != NULL)
+		w->next->at = w->at;
 	ra->outstanding--;
+}
+
+static uint64_t work_id(const struct ra *ra, const struct work *w)
+{
+	return (uint64_t)w->generation << 32 | (uint64_t)(w - ra->work);
 }
 
 static struct work *work_of(struct ra *ra, uint64_t id)
@@ -158,10 +171,15 @@ static struct out *out_new(struct ra *ra, enum ra_port port, uint16_t type, uint
 
 void ask_ca(struct ra *ra, struct work *w, struct span body)
 {
-	struct out *o = out_new(ra, RA_PORT_CA, w->type, (uint64_t)w->generation << 32 | (uint64_t)(w - ra->work), body);
+	struct out *o = out_new(ra, RA_PORT_CA, w->type, work_id(ra, w), body);
 
 	o->work = w;
 	o->f.deadline = w->deadline;
+}
+
+void ask_probe(struct ra *ra, uint64_t id, int64_t deadline, struct span body)
+{
+	out_new(ra, RA_PORT_PROBE, PROBE_VALIDATE, id, body)->f.deadline = deadline;
 }
 
 void answer(struct ra *ra, enum ra_port port, uint64_t client, uint16_t type, struct span body)
@@ -332,6 +350,9 @@ static void from_enroll(struct ra *ra, const struct in *in)
 	case RA_ENROLL:
 		enroll_request(ra, in);
 		break;
+	case RA_ACME:
+		acme_request(ra, in);
+		break;
 	case RA_TLS_CERT:
 		tls_request(ra, in);
 		break;
@@ -393,6 +414,7 @@ static void dispatch(struct ra *ra, const struct in *in)
 		from_enroll(ra, in);
 		break;
 	case RA_PORT_PROBE:
+		acme_from_probe(ra, in);
 		break;
 	default:
 		from_officers(ra, in);
@@ -442,11 +464,11 @@ void turn_failed(struct ra *ra, const char *why)
 			answer_error(ra, ra->in[i].port, ra->in[i].f.id, &e);
 	if (ra->loading.client != 0)
 		answer_error(ra, RA_PORT_OFFICER, ra->loading.client, &e);
-	for (size_t i = 0; i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind != WORK_NONE) {
-			answer_error(ra, ra->work[i].port, ra->work[i].client, &e);
-			work_free(ra, &ra->work[i]);
-		}
+	while (ra->under_way != NULL) {
+		answer_error(ra, ra->under_way->port, ra->under_way->client, &e);
+		work_free(ra, ra->under_way);
+	}
+	acme_turn_failed(ra, &e);
 	ra->loading.client = 0; /* told above, with the other works' clients */
 	crl_abort(ra, why);
 	(void)!gens_load(ra, &e);
@@ -464,8 +486,13 @@ static void flush(struct ra *ra)
 	for (size_t i = 0; i < ra->out_n; i++) {
 		struct out *o = &ra->out[i];
 
+		bool sent;
+
 		o->f.body = span_of(&o->body);
-		if (!ra->c.send(ra->c.arg, o->port, &o->f) && o->work != NULL && o->work->kind != WORK_NONE) {
+		sent = ra->c.send(ra->c.arg, o->port, &o->f);
+		if (!sent && o->port == RA_PORT_PROBE)
+			ra_feed(ra, RA_PORT_PROBE, &(struct frame){ .type = PROBE_FAILED, .id = o->f.id }, ra->mono);
+		if (!sent && o->work != NULL && o->work->kind != WORK_NONE) {
 			/* ca's queue is full or it has gone: as if it had refused. */
 			AUTO_BUF body = { 0 };
 			struct err e;
@@ -518,6 +545,7 @@ static void by_the_clock(struct ra *ra)
 		sweep_continue(ra);
 	}
 	waiters_continue(ra);
+	acme_clock(ra);
 	if (ra->up[RA_PORT_CA] && ra->mono - ra->ca_asked_at > 2 * US_PER_SECOND) {
 		struct work *w = work_new(ra, WORK_STATE, CA_STATE, ra->mono + 5 * US_PER_SECOND, &e);
 
@@ -525,9 +553,8 @@ static void by_the_clock(struct ra *ra)
 		if (w != NULL)
 			ask_ca(ra, w, (struct span){ NULL, 0 });
 	}
-	for (size_t i = 0; i < RA_OUTSTANDING; i++) {
-		struct work *w = &ra->work[i];
-
+	for (struct work *w = ra->under_way, *next; w != NULL; w = next) {
+		next = w->next;
 		/* Those that wait for a ca to come back; the others are answered when it answers. */
 		if (w->kind == WORK_LEAF && w->leaf->waiting && ra->mono > w->deadline) {
 			err_set(&e, ERR_BUSY, "the signer is restarting; try again in a moment");
@@ -567,7 +594,7 @@ static int64_t next_turn(const struct ra *ra)
 		return ra->mono;
 	if (ra->va_subscribed && ra->va_snapshot)
 		return feed_waits(ra) ? ra->mono + 1000 : ra->mono;
-	return ra->sweep_at > ra->mono && ra->sweep_at < idle ? ra->sweep_at : idle;
+	return acme_next(ra, ra->sweep_at > ra->mono && ra->sweep_at < idle ? ra->sweep_at : idle);
 }
 
 int64_t ra_turn(struct ra *ra, int64_t now, int64_t mono)
@@ -615,6 +642,8 @@ void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mon
 	}
 	if (port == RA_PORT_ENROLL && up)
 		trust_request(ra, 0);
+	if (port == RA_PORT_PROBE)
+		acme_peer(ra, up);
 	if (port != RA_PORT_CA)
 		return;
 	ra->setup_phase = SETUP_NONE;
@@ -630,9 +659,9 @@ void ra_peer(struct ra *ra, enum ra_port port, bool up, int64_t now, int64_t mon
 		err_set(&e, ERR_TIMEOUT, "the signer has restarted");
 		failure_put(&body, &e);
 		lost.body = span_of(&body);
-		for (size_t i = 0; i < RA_OUTSTANDING; i++)
-			if (ra->work[i].kind != WORK_NONE && !(ra->work[i].leaf != NULL && ra->work[i].leaf->waiting)) {
-				lost.id = (uint64_t)ra->work[i].generation << 32 | i;
+		for (const struct work *w = ra->under_way; w != NULL; w = w->next)
+			if (w->leaf == NULL || !w->leaf->waiting) {
+				lost.id = work_id(ra, w);
 				ra_feed(ra, RA_PORT_CA, &lost, mono);
 			}
 		return;
@@ -644,8 +673,8 @@ bool ra_busy(const struct ra *ra)
 {
 	if (ra->in_n != 0 || ra->crl.active)
 		return true;
-	for (size_t i = 0; i < RA_OUTSTANDING; i++)
-		if (ra->work[i].kind != WORK_NONE && ra->work[i].kind != WORK_STATE)
+	for (const struct work *w = ra->under_way; w != NULL; w = w->next)
+		if (w->kind != WORK_STATE)
 			return true;
 	return false;
 }

@@ -38,7 +38,7 @@ static bool collect(void *arg, const struct certificate *row)
 }
 
 bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum crl_reason reason, const char *actor,
-                     const struct ra_source *source, int64_t *n, uint64_t *seq, struct err *e)
+                     const char *auth, const struct ra_source *source, int64_t *n, uint64_t *seq, struct err *e)
 {
 	AUTO_FREE struct batch *b = mem_new(sizeof *b);
 	struct certificate_filter f = *which;
@@ -54,7 +54,7 @@ bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum
 			/* Of those that are revoked, the ones on hold: for good now. */
 			if (b->row[i].status == STORE_REVOKED && (b->row[i].reason != REASON_HOLD || reason == REASON_HOLD))
 				continue;
-			if (!revoke_certificate(ra, &b->row[i], reason, actor, source, &one, e))
+			if (!revoke_certificate(ra, &b->row[i], reason, actor, auth, source, &one, e))
 				return false;
 			++*n;
 			*seq = one > *seq ? one : *seq;
@@ -65,13 +65,13 @@ bool revoke_filtered(struct ra *ra, const struct certificate_filter *which, enum
 }
 
 /* A key that is known to others is bad in every certificate that it has: renewals, too. */
-static bool revoke_key(struct ra *ra, const struct certificate *c, const char *actor, const struct ra_source *source, uint64_t *seq,
-                       struct err *e)
+static bool revoke_key(struct ra *ra, const struct certificate *c, const char *actor, const char *auth, const struct ra_source *source,
+                       uint64_t *seq, struct err *e)
 {
 	struct certificate_filter f = { .status = -1, .spki = c->spki, .now = ra->now };
 	int64_t n = 0;
 
-	return revoke_filtered(ra, &f, REASON_KEY_COMPROMISE, actor, source, &n, seq, e);
+	return revoke_filtered(ra, &f, REASON_KEY_COMPROMISE, actor, auth, source, &n, seq, e);
 }
 
 /* A certificate that the service itself uses is replaced at once. */
@@ -90,10 +90,10 @@ static void renew_own(struct ra *ra, const struct certificate *c)
 }
 
 bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_reason reason, const char *actor,
-                        const struct ra_source *source, uint64_t *seq, struct err *e)
+                        const char *auth, const struct ra_source *source, uint64_t *seq, struct err *e)
 {
 	struct audit_event ev = { .event = reason == REASON_HOLD ? "cert.hold" : "cert.revoke", .outcome = "success", .actor = actor,
-		                  .auth = "local", .source = source, .object_type = "certificate" };
+		                  .auth = auth, .source = source, .object_type = "certificate" };
 	struct serial s = { .n = (uint8_t)c->serial_n };
 	struct generation *g = gen_by_ref(ra, c->ref);
 	char text[2 * SERIAL_MAX + 1], labels[64];
@@ -116,7 +116,7 @@ bool revoke_certificate(struct ra *ra, const struct certificate *c, enum crl_rea
 		if (!store_key_blocked(ra->c.store, c->spki, &blocked, e) || (!blocked && !store_key_block(ra->c.store, c->spki, text, ra->now, e)))
 			return false;
 		/* The first of its key takes the others along. */
-		if (!blocked && !revoke_key(ra, c, actor, source, seq, e))
+		if (!blocked && !revoke_key(ra, c, actor, auth, source, seq, e))
 			return false;
 	}
 	if (reason == REASON_KEY_COMPROMISE || reason == REASON_CA_COMPROMISE)

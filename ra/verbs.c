@@ -46,6 +46,13 @@ static const struct verb verbs[] = {
 	{ "audit.show", true, ROLE_AUDITOR | ROLE_ADMINISTRATOR,
 	  { { "after", T, false, 24 }, { "limit", I, false, 0 } } },
 	{ "hsm.list", true, ROLE_ADMINISTRATOR | ROLE_OPERATOR, { { 0 } } },
+	{ "acme.eab.add", false, ROLE_RA_OFFICER,
+	  { { "name", T, true, 253 }, { "profile", L, false, 31 }, { "san", L, false, 259 }, { "uses", I, false, 0 },
+	    { "valid", I, false, 0 }, { "owner", T, false, 127 }, { "ward", T, false, 127 } } },
+	{ "acme.eab.list", true, READERS, { { "after", T, false, 24 }, { "limit", I, false, 0 } } },
+	{ "acme.eab.disable", false, ROLE_RA_OFFICER, { { "name", T, true, 253 }, { "revoke", B, false, 0 } } },
+	{ "acme.account.list", true, READERS, { { "name", T, false, 253 }, { "after", T, false, 24 }, { "limit", I, false, 0 } } },
+	{ "acme.account.disable", false, ROLE_RA_OFFICER, { { "id", I, true, 0 } } },
 	{ "backup.create", false, ROLE_ADMINISTRATOR | ROLE_OPERATOR, { { 0 } } },
 	{ "hsm.test", false, ROLE_ADMINISTRATOR | ROLE_OPERATOR, { { 0 } } },
 };

@@ -9,7 +9,7 @@
 
 #include <sqlite3.h>
 
-enum { STATEMENT_MAX = 128 };
+enum { STATEMENT_MAX = 192 };
 
 struct store {
 	sqlite3 *db;

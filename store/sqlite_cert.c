@@ -288,6 +288,13 @@ static bool one_certificate(struct store *s, sqlite3_stmt *q, struct certificate
 	return rc == 1 || (rc == 0 && err_set(e, ERR_NOT_FOUND, "no such certificate"));
 }
 
+bool store_certificate_by_id(struct store *s, int64_t id, struct certificate *out, struct err *e)
+{
+	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE c.id = ?", "i", id);
+
+	return one_certificate(s, q, out, e);
+}
+
 bool store_certificate_by_serial(struct store *s, int64_t ref, struct span serial, struct certificate *out, struct err *e)
 {
 	AUTO_QUERY *q = query(s, e, CERTIFICATE "WHERE c.id = (SELECT certificate FROM status WHERE ref = ? AND serial = ?)", "ib", ref,

@@ -88,6 +88,11 @@ bool store_identifier_add(struct store *s, int64_t subject, const struct identif
 	               id->type, id->value);
 }
 
+bool store_identifier_clear(struct store *s, int64_t subject, struct err *e)
+{
+	return execute(s, e, NULL, "DELETE FROM identifier WHERE subject = ?", "i", subject);
+}
+
 bool store_identifier_list(struct store *s, int64_t subject, store_identifier_each *each, void *arg, struct err *e)
 {
 	AUTO_QUERY *q = query(s, e, "SELECT type, value FROM identifier WHERE subject = ?", "i", subject);

@@ -66,6 +66,7 @@ struct identifier {
 	char type[16];
 	char value[STORE_NAME];
 };
+MUST_USE bool store_identifier_clear(struct store *s, int64_t subject, struct err *e);
 MUST_USE bool store_identifier_add(struct store *s, int64_t subject, const struct identifier *id, struct err *e);
 typedef bool store_identifier_each(void *arg, const struct identifier *row);
 MUST_USE bool store_identifier_list(struct store *s, int64_t subject, store_identifier_each *each, void *arg,
@@ -169,6 +170,7 @@ MUST_USE bool store_certificate_add(struct store *s, struct certificate *c, stru
 MUST_USE bool store_serial_void(struct store *s, int64_t ref, struct span serial, int64_t now, int64_t not_after,
                                 uint64_t *seq, struct err *e);
 MUST_USE bool store_certificate_der(struct store *s, int64_t id, struct buf *out, struct err *e);
+MUST_USE bool store_certificate_by_id(struct store *s, int64_t id, struct certificate *out, struct err *e);
 MUST_USE bool store_certificate_by_serial(struct store *s, int64_t ref, struct span serial, struct certificate *out,
                                           struct err *e);
 /* The one delivered for this request (whose public key has this digest) since `since`, not revoked. EST-26. */
@@ -255,6 +257,105 @@ MUST_USE bool store_status_tail(struct store *s, uint64_t after, unsigned limit,
 /* Keys that are refused for ever: SPKI SHA-256 (X509-39). */
 MUST_USE bool store_key_block(struct store *s, const uint8_t spki[32], const char *why, int64_t now, struct err *e);
 MUST_USE bool store_key_blocked(struct store *s, const uint8_t spki[32], bool *blocked, struct err *e);
+
+/* ACME. States, methods and problems are the numbers of ra/acme.h; names as TYPE:VALUE ("dns:*.ward3.example"). A struct's
+ * bufs belong to it and are used again by the next reading; *_free. */
+struct acme_eab {                  /* a key that binds accounts to a subject */
+	int64_t id, subject;
+	char kid[64];
+	uint8_t key[32];
+	char realm[32];
+	int64_t uses, used;        /* accounts: at most (0: any number), so far */
+	int64_t expires, created;  /* expires 0: never */
+	bool disabled;
+	char name[STORE_NAME];     /* the subject's, filled on reading */
+};
+MUST_USE bool store_acme_eab_add(struct store *s, struct acme_eab *k, struct err *e); /* sets id */
+MUST_USE bool store_acme_eab_find(struct store *s, const char *kid, struct acme_eab *out, struct err *e);
+MUST_USE bool store_acme_eab_use(struct store *s, int64_t id, struct err *e); /* ERR_CONFLICT: used up */
+MUST_USE bool store_acme_eab_disable(struct store *s, int64_t subject, struct err *e); /* all of a subject's */
+typedef bool store_acme_eab_each(void *arg, const struct acme_eab *row);
+MUST_USE bool store_acme_eab_list(struct store *s, int64_t after, unsigned limit, store_acme_eab_each *each, void *arg,
+                                  struct err *e);
+
+struct acme_account {
+	int64_t id;
+	char realm[32];
+	int state;
+	int64_t subject, eab;      /* eab 0: none */
+	uint8_t spki[32];          /* SHA-256 of the key */
+	uint8_t thumbprint[32];
+	struct buf key;            /* SubjectPublicKeyInfo */
+	struct buf contacts;       /* one a line */
+	char terms[256];           /* the URL that was agreed to, "" none */
+	int64_t created, changed;
+	char name[STORE_NAME];     /* the subject's, filled on reading */
+};
+void acme_account_free(struct acme_account *a);
+MUST_USE bool store_acme_account_add(struct store *s, struct acme_account *a, struct err *e); /* sets id; ERR_EXISTS */
+MUST_USE bool store_acme_account(struct store *s, int64_t id, struct acme_account *out, struct err *e);
+MUST_USE bool store_acme_account_by_key(struct store *s, const uint8_t spki[32], const char *realm, struct acme_account *out,
+                                        struct err *e);
+/* Of any realm and state: a certificate's key must not be one. */
+MUST_USE bool store_acme_account_key(struct store *s, const uint8_t spki[32], bool *is, struct err *e);
+MUST_USE bool store_acme_account_put(struct store *s, const struct acme_account *a, struct err *e); /* but realm, subject, eab */
+typedef bool store_acme_account_each(void *arg, const struct acme_account *row);
+/* subject 0: of all. */
+MUST_USE bool store_acme_account_list(struct store *s, int64_t subject, int64_t after, unsigned limit,
+                                      store_acme_account_each *each, void *arg, struct err *e);
+/* Those that have not been valid since before `before` and have no orders any more; *n is raised by their number. */
+MUST_USE bool store_acme_account_sweep(struct store *s, int64_t before, unsigned limit, int *n, struct err *e);
+
+struct acme_order {
+	int64_t id, account;
+	int state;
+	int64_t open, due, expires;
+	char profile[32];
+	struct buf names;          /* ra's own packing */
+	char replaces[96];
+	int64_t replaced;          /* certificate's id; 0 none */
+	struct buf csr;            /* while it is processing */
+	int64_t certificate;       /* id; 0 none */
+	int error;
+	char error_detail[256], error_name[STORE_NAME + 8];
+};
+void acme_order_free(struct acme_order *o);
+MUST_USE bool store_acme_order_last(struct store *s, int64_t *id, struct err *e); /* the newest's, 0 none */
+MUST_USE bool store_acme_order_add(struct store *s, const struct acme_order *o, struct err *e); /* with its id */
+MUST_USE bool store_acme_order(struct store *s, int64_t id, struct acme_order *out, struct err *e);
+/* state, open, due, expires, csr and error; and certificate when that is not 0. */
+MUST_USE bool store_acme_order_put(struct store *s, const struct acme_order *o, struct err *e);
+MUST_USE bool store_acme_order_due(struct store *s, int64_t id, int64_t due, struct err *e);
+/* Those under way that are due until `until` are due at `now`: after a restart. */
+MUST_USE bool store_acme_order_resume(struct store *s, int64_t now, int64_t until, struct err *e);
+MUST_USE bool store_acme_order_remove(struct store *s, int64_t id, struct err *e); /* without its authorizations */
+MUST_USE bool store_acme_order_by_certificate(struct store *s, int64_t certificate, int64_t *id, int64_t *account, struct err *e);
+/* One that takes a certificate's place and is not invalid: its id, 0 none. */
+MUST_USE bool store_acme_order_replacing(struct store *s, int64_t certificate, int64_t *id, struct err *e);
+/* Ids below `before`, newest first, without invalid ones. */
+MUST_USE bool store_acme_order_ids(struct store *s, int64_t account, int64_t before, int64_t *ids, size_t cap, size_t *n,
+                                   struct err *e);
+/* Ids whose time has come, the longest overdue first. */
+MUST_USE bool store_acme_order_overdue(struct store *s, int64_t now, int64_t *ids, size_t cap, size_t *n, struct err *e);
+
+struct acme_authorization {
+	int64_t id, account, made_by; /* made_by: the order */
+	int state, challenge, method; /* method 0: none was started */
+	char name[STORE_NAME + 8];
+	uint8_t token[16];
+	int64_t expires, validated;
+	int error;
+	char error_detail[256];
+};
+MUST_USE bool store_acme_authorization_add(struct store *s, struct acme_authorization *a, struct err *e); /* sets id */
+MUST_USE bool store_acme_authorization(struct store *s, int64_t id, struct acme_authorization *out, struct err *e);
+MUST_USE bool store_acme_authorization_put(struct store *s, const struct acme_authorization *a, struct err *e);
+MUST_USE bool store_acme_authorization_remove(struct store *s, int64_t id, struct err *e);
+/* The newest valid one of this name that was validated since; ERR_NOT_FOUND. */
+MUST_USE bool store_acme_authorization_valid(struct store *s, int64_t account, const char *name, int64_t since, int64_t now,
+                                             struct acme_authorization *out, struct err *e);
+/* How many of an account are pending, counted up to `most`. */
+MUST_USE bool store_acme_authorization_pending(struct store *s, int64_t account, int64_t most, int64_t *n, struct err *e);
 
 /* Audit: records are made and chained by ra; kept in order. Their head ("SEQ HASH") is in meta as "audit_head", too. */
 MUST_USE bool store_audit_head(struct store *s, uint64_t *seq, uint8_t hash[32], struct err *e); /* 0: none yet */

@@ -93,6 +93,8 @@ void tls_chain(struct exchange *x, gnutls_session_t session);
 /* request.c */
 /* False: *r is the refusal. */
 bool request_head(struct exchange *x);
+/* Makes *r such a refusal, after which the connection ends; returns false. */
+bool request_refuse(struct exchange *x, unsigned status, const char *why);
 
 /* park.c */
 MUST_USE bool parking_start(struct parking *p);

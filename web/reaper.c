@@ -33,20 +33,29 @@ static void prefix_of(const struct sockaddr *a, uint8_t out[8])
 	/* 0.0.0.0/32 and ::/64 are nobody's but this machine's. */
 }
 
-bool reaper_admits(struct web *w, const struct sockaddr *from)
+/* With w->lock. */
+static bool has_room(const struct web *w, const uint8_t prefix[8])
 {
 	static const uint8_t nobody[8];
-	uint8_t prefix[8];
 	unsigned n = 0;
 
-	prefix_of(from, prefix);
 	if (w->c.per_address == 0 || memcmp(prefix, nobody, 8) == 0)
 		return true;
-	pthread_mutex_lock(&w->lock);
 	for (const struct conn *c = w->conns; c != NULL; c = c->next)
 		n += memcmp(c->prefix, prefix, 8) == 0;
-	pthread_mutex_unlock(&w->lock);
 	return n < w->c.per_address;
+}
+
+bool reaper_admits(struct web *w, const struct sockaddr *from)
+{
+	uint8_t prefix[8];
+	bool room;
+
+	prefix_of(from, prefix);
+	pthread_mutex_lock(&w->lock);
+	room = has_room(w, prefix);
+	pthread_mutex_unlock(&w->lock);
+	return room;
 }
 
 struct conn *reaper_add(struct web *w, int fd, const struct sockaddr *from)
@@ -58,6 +67,9 @@ struct conn *reaper_add(struct web *w, int fd, const struct sockaddr *from)
 	c->since = clock_mono();
 	prefix_of(from, c->prefix);
 	pthread_mutex_lock(&w->lock);
+	/* Another thread may have admitted one in the same moment. */
+	if (!has_room(w, c->prefix))
+		shutdown(fd, SHUT_RDWR);
 	c->next = w->conns;
 	if (c->next != NULL)
 		c->next->prev = c;

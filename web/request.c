@@ -58,11 +58,13 @@ static const char *header(struct exchange *x, const char *name)
 	return v != NULL ? v : "";
 }
 
-static bool refuse(struct exchange *x, unsigned status, const char *why)
+bool request_refuse(struct exchange *x, unsigned status, const char *why)
 {
 	response_text(&x->r, status, &x->q, "%s", why);
 	/* What follows on this connection is not to be trusted. */
 	response_header(&x->r, "Connection", "close");
+	if (x->w->c.refused != NULL)
+		x->w->c.refused(x->w->c.arg, &x->q, &x->r);
 	return false;
 }
 
@@ -90,21 +92,21 @@ bool request_head(struct exchange *x)
 	x->q.if_none_match = header(x, "If-None-Match");
 	x->q.if_modified_since = header(x, "If-Modified-Since");
 	if (s.octets + strlen(x->path) > HEAD_MAX)
-		return refuse(x, 431, "the header is larger than 8 KiB");
+		return request_refuse(x, 431, "the header is larger than 8 KiB");
 	if (s.bad_header)
-		return refuse(x, 400, "a header with a blank before its colon, a folded line, or a control character");
+		return request_refuse(x, 400, "a header with a blank before its colon, a folded line, or a control character");
 	if (s.lengths > 1 || s.bad_length || s.codings > 1 || s.bad_coding || (s.lengths != 0 && s.codings != 0))
-		return refuse(x, 400, "the length of the body must be said once, by Content-Length or by chunked coding");
+		return request_refuse(x, 400, "the length of the body must be said once, by Content-Length or by chunked coding");
 	if (s.hosts > 1)
-		return refuse(x, 400, "more than one Host");
+		return request_refuse(x, 400, "more than one Host");
 	if (!path_ok(x->path))
-		return refuse(x, 400, "the path is malformed or too long");
+		return request_refuse(x, 400, "the path is malformed or too long");
 	x->route = route_find(x->w->routes, x->w->c.route_n, x->path);
 	if (x->route == NULL) {
 		response_text(&x->r, 404, &x->q, "there is nothing at this path");
 		return false;
 	}
 	if (length[0] != 0 && strtoull(length, NULL, 10) > x->route->body_max)
-		return refuse(x, 413, "the body is too large");
+		return request_refuse(x, 413, "the body is too large");
 	return true;
 }

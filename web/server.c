@@ -267,8 +267,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	if (x->refused) {
-		response_text(&x->r, 413, &x->q, "the body is too large");
-		response_header(&x->r, "Connection", "close");
+		(void)request_refuse(x, 413, "the body is too large");
 		return send_response(x);
 	}
 	return x->asked ? MHD_YES : handle(x);

@@ -13,7 +13,7 @@
 #include <openssl/evp.h>
 #include <stdint.h>
 
-enum { WEB_CHAIN_MAX = 8, WEB_HEADER_MAX = 8, WEB_PATH_MAX = 4096 };
+enum { WEB_CHAIN_MAX = 8, WEB_HEADER_MAX = 12, WEB_PATH_MAX = 4096 };
 
 struct request {
 	const char *method;
@@ -39,7 +39,7 @@ struct response {
 	struct buf body;
 	struct web_header {
 		char name[32];
-		char value[200];
+		char value[420]; /* a Link to one of our own URLs */
 	} header[WEB_HEADER_MAX];
 	size_t header_n;
 	char why[256];             /* for the log, not sent */
@@ -67,7 +67,8 @@ struct answer {
 	struct err err;
 };
 struct head {
-	/* Returns true when *ask is to be made, false when *out is the response. Methods a path lacks are the head's 405. */
+	/* Returns true when *ask is to be made, false when *out is the response. Methods a path lacks are the head's 405; to HEAD
+	 * it answers as to GET: the body is not sent. */
 	bool (*parse)(void *ctx, const struct request *in, struct ask *ask, struct response *out);
 	/* True: another question in *ask (its body replaced, state kept). */
 	bool (*format)(void *ctx, const struct request *in, const struct answer *a, struct ask *ask, struct response *out);
@@ -96,6 +97,8 @@ struct web_config {
 	int64_t ticket_period;     /* us: after so long no session of before is resumed; 0: an hour */
 	const char *name;          /* for logs: "enroll", "va", "officer" */
 	void (*logged)(void *arg, const struct request *q, const struct response *r, int64_t us); /* after each; may be NULL */
+	/* What web refuses by itself (413, …; status and why stand in *r) in the protocol's own form; may be NULL. */
+	void (*refused)(void *arg, const struct request *q, struct response *r);
 	void *arg;
 };
 struct web;

@@ -123,13 +123,13 @@ def test_installs_with_what_it_depends_on__OPS_12(home, release):
           flush=True)
     check(not (clean / "usr/bin/gcc").exists(), "the folder is no clean one")
     files = in_folder(clean, "dpkg -L caduceus").stdout.split()
-    for wanted in ("/usr/bin/caduceus", *(f"/usr/libexec/caduceus/caduceus-{r}" for r in ("ca", "ra", "va", "front")),
+    for wanted in ("/usr/bin/caduceus", *(f"/usr/libexec/caduceus/caduceus-{r}" for r in ("ca", "ra", "va", "front", "probe")),
                    "/usr/share/man/man1/caduceus.1.gz", "/usr/share/man/man5/caduceus.yaml.5.gz",
                    "/usr/share/bash-completion/completions/caduceus", "/usr/lib/sysusers.d/caduceus.conf",
                    "/usr/lib/tmpfiles.d/caduceus.conf", "/usr/share/doc/caduceus/caduceus.spdx.json",
                    "/usr/share/doc/caduceus/copyright"):
         check(wanted in files and (clean / wanted[1:]).is_file(), wanted, "is not installed")
-    for role in ("ca", "ra", "va", "front", "officers"):
+    for role in ("ca", "ra", "va", "front", "officers", "probe"):
         in_folder(clean, f"getent passwd caduceus-{role} && getent group caduceus")
     equal(os.readlink(clean / "run/caduceus"), f"/{INSTANCE}/run")
     equal(list((clean / INSTANCE).iterdir()), [], "nothing is there before init")

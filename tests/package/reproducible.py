@@ -12,7 +12,7 @@ import tempfile
 import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = ["caduceus", *(f"caduceus-{r}" for r in ("ca", "ra", "va", "front"))]
+PROGRAMS = ["caduceus", *(f"caduceus-{r}" for r in ("ca", "ra", "va", "front", "probe"))]
 
 
 def run(*argv, **options):

@@ -55,7 +55,7 @@ def test_random_kills__X509_46__AUD_12():
         wait_for("some load", lambda: len(load.held) > 3, 30)
         while sum(killed.values()) < KILLS:
             for _ in range(20):
-                for role in rnd.sample(["ca", "ra", "va", "front", "officers"], rnd.choice([1, 1, 1, 2, 5])):
+                for role in rnd.sample(["ca", "ra", "va", "front", "officers", "probe"], rnd.choice([1, 1, 1, 2, 6])):
                     pid = i.roles().get(role)
                     if pid is None:
                         continue

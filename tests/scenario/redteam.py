@@ -18,7 +18,7 @@ build = pathlib.Path(os.environ["CADUCEUS_BUILD"])
 bin_dir = pathlib.Path(tempfile.mkdtemp(prefix="cad-redteam-"))
 bin_dir.chmod(0o755)
 atexit.register(shutil.rmtree, bin_dir, True)
-for name in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front"):
+for name in ("caduceus", "caduceus-ca", "caduceus-ra", "caduceus-va", "caduceus-front", "caduceus-probe"):
     shutil.copy(build / name, bin_dir / name)
 for name in ("front", "va"):
     shutil.copy(build / "tests" / f"redteam-{name}", bin_dir / f"caduceus-{name}")
@@ -119,7 +119,8 @@ def try_front():
     for verb in ("device.list", "cert.revoke", "status", "audit.show", "profile.load"):
         answer = role.refused(f"frame 0 {RA_OFFICER} {officer_request(verb)}")
         check("denied" in answer or "bad-request" in answer or "no answer" in answer, answer)
-    for kind in range(16, 48):
+    # PROBE_OK and its neighbours: results of validations come from probe's channel alone.
+    for kind in (*range(16, 48), *range(96, 100)):
         if kind not in (34, 35, RA_ENROLL, RA_TLS_CERT):  # health and trust anchors are its own
             role.refused(f"frame 0 {kind} AAAA")
     for body in ("", "AAAA", "/////w=="):

@@ -39,7 +39,7 @@ def until(what, seconds, condition):
 
 def test_every_thread_is_confined__OPS_10(i):
     pids = roles(i)
-    equal(sorted(pids), ["ca", "front", "officers", "ra", "va"])
+    equal(sorted(pids), ["ca", "front", "officers", "probe", "ra", "va"])
     i.enroll("sandbox-1")
     for role, pid in pids.items():
         tasks = list(pathlib.Path(f"/proc/{pid}/task").iterdir())
@@ -55,7 +55,7 @@ def test_every_thread_is_confined__OPS_10(i):
         check(re.search(r"Max core file size\s+0\s+0", limits), role, limits)
     if USERS:
         uids = [status_of(pathlib.Path(f"/proc/{p}/status"))["Uid"].split()[0] for p in pids.values()]
-        equal(len(set(uids)), 5, uids)
+        equal(len(set(uids)), 6, uids)
 
 
 def test_ca_has_no_network_socket__HSM_11(i):
@@ -75,7 +75,7 @@ def test_status_tells_the_layers__OPS_10(i):
         equal(s["sandbox"], "full")
     else:
         check("own uid" in s["sandbox"], s)
-    for role in ("ca", "ra", "va", "front", "officers"):
+    for role in ("ca", "ra", "va", "front", "officers", "probe"):
         check(f"sandbox_{role}" in s, s)
     # It is told again when ra or another one was restarted.
     os.kill(roles(i)["ra"], signal.SIGKILL)

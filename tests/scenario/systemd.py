@@ -223,7 +223,7 @@ def test_users_are_understood__OPS_09():
         (pathlib.Path(root) / "etc").mkdir()
         done = run("systemd-sysusers", "--dry-run", f"--root={root}", SOURCE / "config" / "sysusers.conf")
         equal(done.returncode, 0, done.stderr)
-        for role in ("ca", "ra", "va", "front", "officers"):
+        for role in ("ca", "ra", "va", "front", "officers", "probe"):
             check(f"Creating user 'caduceus-{role}'" in done.stderr, role, done.stderr)
         check("Creating group 'caduceus' " in done.stderr, done.stderr)
 

@@ -45,8 +45,8 @@ enum target {
 	T_NONE, T_OTHER, T_WAL, T_DB, T_CRL_NEW, T_CRL_PART, T_CRL, T_CRL_FOLDER, T_COUNTER, T_TOKEN, T_TOKEN_COPY, T_TLS, T_SHM,
 	T_CHANNEL = 32, /* + role at the other end */
 };
-enum role { R_PARENT, R_CA, R_RA, R_VA, R_FRONT, R_OFFICERS, R_COUNT };
-static const char *const role_names[R_COUNT] = { "", "ca", "ra", "va", "front", "officers" };
+enum role { R_PARENT, R_CA, R_RA, R_VA, R_FRONT, R_OFFICERS, R_PROBE, R_COUNT };
+static const char *const role_names[R_COUNT] = { "", "ca", "ra", "va", "front", "officers", "probe" };
 
 static _Atomic int64_t *page;
 static int journal_fd = -1, role;
@@ -595,7 +595,7 @@ static int which_role(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--officers") == 0)
 			return R_OFFICERS;
-	for (int i = R_CA; argc != 0 && i <= R_FRONT; i++)
+	for (int i = R_CA; argc != 0 && i < R_COUNT; i++)
 		if (strncmp(argv[0], "caduceus-", 9) == 0 && strcmp(argv[0] + 9, role_names[i]) == 0)
 			return i;
 	return R_PARENT;
