@@ -266,7 +266,7 @@ def test_page_and_trust(i):
     (home.path / "usr/local/share/ca-certificates/hospital.crt").unlink()
     said = home.run("trust")
     equal((home.path / "usr/local/share/ca-certificates/hospital.crt").read_text(), i.root.read_text())
-    finger = said.partition("=")[2].strip().replace(":", "").lower()
+    finger = re.search(r"Fingerprint=([0-9A-F:]+)", said).group(1).replace(":", "").lower()
     check(finger in i.cli("ca", "fingerprint").stdout.replace(":", "").lower(), finger)
 
 
@@ -314,7 +314,7 @@ def test_certbot__ACME_16__ACME_19__ACME_30__ACME_38__ACME_41__QRK_05(i):
     pem = home.path / "tmp/leaf.pem"
     equal(i.ocsp(pem, issuer="servers"), "revoked")
     said = home.shell(home.put_in(BLOCKS["certbot-revoke"][0]), code=1)
-    check("already" in said.lower(), said)
+    check("already" in (said + home.logs()).lower(), said, home.logs())  # some certbots trip over their own exception
     home.run("certbot-ari")
     renewed = home.good(f"{live}/pacs/fullchain.pem", f"{live}/pacs/privkey.pem", "pacs.hospital.example", "ris.hospital.example")
     check(renewed != after, "not renewed, though the CA said so")
