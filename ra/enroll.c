@@ -461,7 +461,8 @@ void tls_request(struct ra *ra, const struct in *in)
 	struct err e = { 0 };
 
 	if (!own_certificate(ra, in, s, &e)) {
-		if (e.kind != ERR_BUSY && e.kind != ERR_STORE)
+		/* While an instance is made, front asks until its authority is there. */
+		if (e.kind != ERR_BUSY && e.kind != ERR_STORE && !(ra->c.provision && e.kind == ERR_CONFLICT))
 			audit_refusal(ra, "tls.renew", "front", "system", NULL, "", &e);
 		answer_error(ra, in->port, in->f.id, &e);
 	}
