@@ -520,7 +520,7 @@ def test_radius_server__EST_door__ACME_46(i):
     made = i.json(*shlex.split(eab)[1:])
     home.eab = made["kid"], made["hmac_key"]
     (home.path / "etc/freeradius/3.0/certs").mkdir(parents=True)
-    home.file("radius-hook")
+    home.file("radius-hook", 0o755)
     wait_for("the directory", lambda: i.http(directory(i, "radius")).status == 200, 5)
     home.run("radius-certbot")
     certs = home.path / "etc/freeradius/3.0/certs"
