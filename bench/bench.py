@@ -39,7 +39,7 @@ PROFILE = None
 MILLIONS = 0.2
 ONLY = ""
 TICK = os.sysconf("SC_CLK_TCK")
-ROLES = ("front", "ra", "ca", "va", "officers", "parent")
+ROLES = ("front", "ra", "ca", "va", "probe", "officers", "parent")
 
 # The CPU targets were set on a machine where the floor costs this. On a slower one they are that much larger, and rates that
 # much smaller: both are shown, and what is judged is what this machine can do.

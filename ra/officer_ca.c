@@ -321,6 +321,8 @@ void profile_judged(struct ra *ra, bool good, const struct err *why)
 			store_rollback_to(ra->c.store);
 		else
 			good = store_release(ra->c.store, &e);
+		if (good)
+			trust_request(ra, 0); /* its doors are paths of front's */
 	}
 	if (l->client != 0 && !good)
 		answer_error(ra, RA_PORT_OFFICER, l->client, &e);

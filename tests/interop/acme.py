@@ -121,6 +121,16 @@ class Home:
         log = self.path / "var/log/letsencrypt/letsencrypt.log"
         return log.read_text()[-1500:] if log.exists() else ""
 
+    def trusting(self):
+        """For clients that believe the system's certificates alone: a mount namespace where the root is what the system has."""
+        certs = self.path / "certs"
+        certs.mkdir()
+        shutil.copy(self.i.root, certs / "hospital.pem")
+        shutil.copy(self.i.root, certs / "ca-certificates.crt")
+        equal(run("openssl", "rehash", certs).returncode, 0)
+        wrap = ("unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/ssl/certs && exec "$@"', certs)
+        return wrap if run(*wrap, "true").returncode == 0 else None
+
     @contextlib.contextmanager
     def web_server(self):
         """What serves port 80 of this server: /var/www/html."""
@@ -256,7 +266,7 @@ def test_page_and_trust(i):
     (home.path / "usr/local/share/ca-certificates/hospital.crt").unlink()
     said = home.run("trust")
     equal((home.path / "usr/local/share/ca-certificates/hospital.crt").read_text(), i.root.read_text())
-    finger = said.partition("=")[2].strip().replace(":", "").lower()
+    finger = re.search(r"Fingerprint=([0-9A-F:]+)", said).group(1).replace(":", "").lower()
     check(finger in i.cli("ca", "fingerprint").stdout.replace(":", "").lower(), finger)
 
 
@@ -304,7 +314,7 @@ def test_certbot__ACME_16__ACME_19__ACME_30__ACME_38__ACME_41__QRK_05(i):
     pem = home.path / "tmp/leaf.pem"
     equal(i.ocsp(pem, issuer="servers"), "revoked")
     said = home.shell(home.put_in(BLOCKS["certbot-revoke"][0]), code=1)
-    check("already" in said.lower(), said)
+    check("already" in (said + home.logs()).lower(), said, home.logs())  # some certbots trip over their own exception
     home.run("certbot-ari")
     renewed = home.good(f"{live}/pacs/fullchain.pem", f"{live}/pacs/privkey.pem", "pacs.hospital.example", "ris.hospital.example")
     check(renewed != after, "not renewed, though the CA said so")
@@ -360,9 +370,8 @@ def test_uacme__ACME_19__ACME_21__ACME_22(i):
         return
     dns(i)
     home = Home(i, "uacme", binding(i, "uacme"))
-    # It believes the system's bundle alone: it sees another in a mount namespace of its own.
-    wrap = ("unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/ssl/certs/ca-certificates.crt && exec "$@"', i.root)
-    if run(*wrap, "true").returncode != 0:
+    wrap = home.trusting()
+    if wrap is None:
         return skipped("uacme: no mount namespace here")
     with home.web_server():
         home.run("uacme", wrap=wrap)
@@ -471,16 +480,17 @@ def test_apache_mod_md_renews_by_ari__ACME_43__ACME_44__ACME_45(i):
     httpd.write_text(text)
     if run("apache2", "-t", "-f", httpd, env=home.env).returncode != 0:  # an older mod_md
         httpd.write_text(text.replace("MDInitialDelay 0s\n", "").replace("MDCheckInterval 1s\n", ""))
-    error = home.path / "error.log"
+    error, reloads = home.path / "error.log", []
 
     def staged_or_used(old):
         """Reloads until the certificate is in use."""
         found = served(i, "portal.hospital.example")
         if found and found != old:
             return found
-        if "portal.hospital.example" in str(list((home.path / "md").glob("staging/*/pubcert.pem"))):
+        done = error.read_text().count("activated on next (graceful) server restart") if error.exists() else 0
+        if done > len(reloads):
+            reloads.append(done)
             run("apache2", "-f", httpd, "-k", "graceful", env=home.env)
-            time.sleep(1)
         return None
 
     with daemon(home, "apache", "apache2", "-f", httpd, "-DFOREGROUND") as (p, log):
@@ -510,7 +520,8 @@ def test_radius_server__EST_door__ACME_46(i):
     made = i.json(*shlex.split(eab)[1:])
     home.eab = made["kid"], made["hmac_key"]
     (home.path / "etc/freeradius/3.0/certs").mkdir(parents=True)
-    home.file("radius-hook")
+    home.file("radius-hook", 0o755)
+    wait_for("the directory", lambda: i.http(directory(i, "radius")).status == 200, 5)
     home.run("radius-certbot")
     certs = home.path / "etc/freeradius/3.0/certs"
     home.good("etc/freeradius/3.0/certs/server.pem", "etc/freeradius/3.0/certs/server.key", "radius.hospital.example")
@@ -555,6 +566,7 @@ def test_acmetool(i):
     dns(i)
     home = Home(optional(), "acmetool")
     home.file("acmetool-responses")
+    home.file("acmetool-target")
     with home.web_server():
         home.run("acmetool")
         live = "var/lib/acme/live/archive.hospital.example"
@@ -570,8 +582,9 @@ def test_lacme(i):
     home = Home(o, "lacme")
     web = home.path / "var/www/html/.well-known/acme-challenge"
     web.mkdir(parents=True)
-    if os.geteuid() != 0:
-        return skipped("lacme: not root")
+    wrap = home.trusting()
+    if wrap is None:
+        return skipped("lacme: no mount namespace here")
     web.chmod(0o777)
     home.path.chmod(0o711)
     key = home.path / "account.key"
@@ -586,7 +599,7 @@ def test_lacme(i):
         f"[accountd]\nuser =\ngroup =\nconfig = {home.path}/accountd.conf\n")
     with home.web_server():
         home.shell(f"lacme --config={home.path}/lacme.conf account --register --tos-agreed mailto:servers@hospital.example\n"
-                   f"lacme --config={home.path}/lacme.conf newOrder node")
+                   f"lacme --config={home.path}/lacme.conf newOrder node", wrap=wrap)
         home.good("srv.pem", "srv.key", "node.hospital.example")
 
 
