@@ -95,6 +95,8 @@ void acme_refuse_err(struct refusal *r, const struct err *e)
 
 	(void)acme_refuse(r, known ? failures[e->kind].problem : ACME_SERVER_INTERNAL, "%.390s",
 	                  known ? e->text : "internal error");
+	if (r == NULL)
+		return;
 	r->status = known ? failures[e->kind].status : 500;
 	r->retry_after = e->retry_after;
 }

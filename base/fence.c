@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,21 +123,27 @@ bool fence_parse(struct fence *f, const char *text, struct err *e)
 	return f->to_private || f->to_public || f->n != 0 || err_set(e, ERR_CONFIG, "nothing may be connected to");
 }
 
+static struct fence_network networks[COUNT_OF(rows)]; /* of rows */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void read_rows(void)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (!parse_network(&networks[i], rows[i].network, strlen(rows[i].network)))
+			abort();
+}
+
 /* The smallest row around it; NULL: nothing special. */
-static const struct row *row_of(const struct address *a, struct fence_network *around)
+static const struct row *row_of(const struct address *a, unsigned *bits)
 {
 	const struct row *found = NULL;
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct fence_network n;
-
-		if (!parse_network(&n, rows[i].network, strlen(rows[i].network)) || !lies_within(a, &n))
-			continue;
-		if (found == NULL || n.bits >= around->bits) {
+	(void)pthread_once(&once, read_rows);
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (lies_within(a, &networks[i]) && (found == NULL || networks[i].bits >= *bits)) {
 			found = &rows[i];
-			*around = n;
+			*bits = networks[i].bits;
 		}
-	}
 	return found;
 }
 
@@ -151,16 +158,16 @@ static bool is_named(const struct fence *f, const struct address *a, unsigned bi
 
 static const char *judge(const struct fence *f, const struct address *a, bool own)
 {
-	struct fence_network around = { 0 };
-	const struct row *row = row_of(a, &around);
+	unsigned bits = 0;
+	const struct row *row = row_of(a, &bits);
 	struct address inner = { .v6 = false };
 
-	if (row != NULL && row->class == EMBEDS && !is_named(f, a, around.bits)) {
+	if (row != NULL && row->class == EMBEDS && !is_named(f, a, bits)) {
 		memcpy(inner.b, a->b + row->at, 4);
 		return judge(f, &inner, own);
 	}
 	if (row != NULL && row->class != PRIVATE)
-		return is_named(f, a, around.bits) ? NULL : row->words;
+		return is_named(f, a, bits) ? NULL : row->words;
 	if (own)
 		return is_named(f, a, a->v6 ? 128 : 32) ? NULL : "this machine";
 	if ((row != NULL ? f->to_private : f->to_public) || is_named(f, a, 0))

@@ -428,14 +428,23 @@ static void restart_due(struct parent *p)
 /* OPS-05: what was opened at the start stays as it was. */
 static void say_restart(const struct config *was, const struct config *is)
 {
+	char ports[4][8];
+	const char *resolver_was = strrchr(was->acme_resolver, ':'), *resolver_is = strrchr(is->acme_resolver, ':');
 	const struct {
 		const char *key, *was, *is;
 	} rows[] = { { "listen.enroll", was->listen_enroll, is->listen_enroll }, { "listen.va", was->listen_va, is->listen_va },
 		     { "listen.metrics", was->listen_metrics, is->listen_metrics }, { "hsm.module", was->hsm_module, is->hsm_module },
 		     { "hsm.token", was->hsm_token, is->hsm_token }, { "hsm.pin", was->hsm_pin, is->hsm_pin },
 		     { "hsm.paths", was->hsm_paths, is->hsm_paths },
-		     { "hsm.ports", was->hsm_ports, is->hsm_ports }, { "database", was->database, is->database } };
+		     { "hsm.ports", was->hsm_ports, is->hsm_ports }, { "database", was->database, is->database },
+		     { "acme.http_port", ports[0], ports[1] }, { "acme.tls_alpn_port", ports[2], ports[3] },
+		     { "acme.resolver", resolver_was != NULL ? resolver_was : ":53", resolver_is != NULL ? resolver_is : ":53" } };
 
+	/* Landlock knows them. */
+	snprintf(ports[0], sizeof ports[0], "%ld", (long)was->acme_http_port);
+	snprintf(ports[1], sizeof ports[1], "%ld", (long)is->acme_http_port);
+	snprintf(ports[2], sizeof ports[2], "%ld", (long)was->acme_tls_alpn_port);
+	snprintf(ports[3], sizeof ports[3], "%ld", (long)is->acme_tls_alpn_port);
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (strcmp(rows[i].was, rows[i].is) != 0)
 			log_event(LOG_LEVEL_WARN, "this setting needs a restart", "key", rows[i].key, "now", rows[i].was, "then", rows[i].is, NULL);

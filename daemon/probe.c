@@ -119,8 +119,8 @@ static void confine(void)
 	char real[PATH_MAX] = "", host[128], *slash;
 	size_t n = 0;
 
-	if (strcmp(role.config.acme_resolver, "system") != 0 && !config_host_port(role.config.acme_resolver, host, sizeof host, &s.port[4]))
-		s.port[4] = 53;
+	if (strcmp(role.config.acme_resolver, "system") != 0)
+		(void)!config_host_port(role.config.acme_resolver, host, sizeof host, &s.port[5]);
 	if (realpath("/etc/resolv.conf", real) != NULL && strncmp(real, "/etc/", 5) != 0 && (slash = strrchr(real, '/')) != NULL && slash != real) {
 		*slash = 0;
 		s.path[n++] = (struct sandbox_path){ real, false };

@@ -120,7 +120,7 @@ static bool take_parts(struct http_target *t, CURLU *u, const uint16_t *ports, s
 		text_escaped(shown, sizeof shown, host, strlen(host));
 		good = err_set(e, ERR_BAD_REQUEST, "redirects to a host that is none: %s", shown);
 	} else if (!port_ok(t->port, ports))
-		good = err_set(e, ERR_BAD_REQUEST, "redirects to port %u; only %u and 443 are followed", t->port, ports[0]);
+		good = err_set(e, ERR_BAD_REQUEST, "redirects to port %u; only 80 and 443 are followed", t->port);
 	curl_free(scheme);
 	curl_free(host);
 	curl_free(port);

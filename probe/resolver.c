@@ -13,7 +13,7 @@
 #include <unbound.h>
 #include <unistd.h>
 
-enum { REPLACE_MIN_US = 200000 };
+enum { REPLACE_MIN_US = 200000, REPLACE_AGAIN_US = 10000000 };
 
 /* One context. What libunbound remembers of a forwarder's silences would be held against those who ask next, so a context
  * that has met a failure is replaced by a fresh one. */
@@ -198,9 +198,16 @@ static void replace(struct resolver *r)
 	if (g == NULL) {
 		log_event(LOG_LEVEL_ERROR, "the resolver's settings can't be read again; the old ones stay", "why", e.text, NULL);
 		r->current->failed = false;
+		r->current->born = clock_mono() + REPLACE_AGAIN_US; /* not with every failure */
 		return;
 	}
 	succeed(r, g);
+}
+
+static void replace_failed(struct resolver *r, int64_t mono)
+{
+	if (r->current->failed && mono - r->current->born >= REPLACE_MIN_US)
+		replace(r);
 }
 
 bool resolver_configure(struct resolver *r, const struct resolver_config *c, struct err *e)
@@ -225,8 +232,7 @@ void resolver_tidy(struct resolver *r, int64_t mono)
 {
 	struct generation **at = &r->old;
 
-	if (r->current->failed && mono - r->current->born >= REPLACE_MIN_US)
-		replace(r);
+	replace_failed(r, mono);
 	while (*at != NULL) {
 		struct generation *g = *at;
 
@@ -300,6 +306,7 @@ void look_up(struct resolver *r, struct look *l, const char *name, unsigned type
 	*l = (struct look){ .state = LOOK_UNDER_WAY, .type = type, .done = done, .arg = arg };
 	snprintf(l->name, sizeof l->name, "%s", name);
 	follow_resolv_conf(r);
+	replace_failed(r, clock_mono());
 	l->of = r->current;
 	l->of->under_way++;
 	rc = ub_resolve_event(l->of->ctx, l->name, (int)type, 1, l, answered, &l->async_id);

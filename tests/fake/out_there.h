@@ -235,6 +235,10 @@ static bool zone_answer(struct buf *out, const uint8_t *q, size_t n, bool tcp)
 	buf_add(out, q + 12, at - 12);
 	if (!(zone_truncates && !tcp))
 		buf_add(out, body.p, body.n);
+	if (q[11] != 0) { /* EDNS, with DO */
+		out->p[11] = 1;
+		buf_add(out, "\0\0\x29\x04\xd0\0\0\x80\0\0\0", 11);
+	}
 	return true;
 }
 

@@ -276,3 +276,60 @@ keep("backup", "gnu", tar({"caduceus.db": b"d", "crl/a-1.crl": b"y"}, mode=tarfi
 keep("backup", "outside", tar({"caduceus.db": b"d", "trust/../../x.pem": b"y"}))
 keep("backup", "absolute", tar({"caduceus.db": b"d", "/tmp/x.pem": b"y"}))
 keep("backup", "no-manifest", tar({"caduceus.db": b"d"}, manifest=False))
+
+# --- What probe meets outside
+def dns(question, kind, *records, rcode=0, answers=None):
+    return struct.pack(">HHHHHH", 7, 0x8180 | rcode, 1, len(records) if answers is None else answers, 0, 0) + dns_name(question) + \
+        struct.pack(">HH", kind, 1) + b"".join(records)
+
+
+def dns_name(text):
+    return b"".join(bytes([len(p)]) + p.encode() for p in text.split(".")) + b"\0"
+
+
+def rr(owner, kind, rdata):
+    return owner + struct.pack(">HHIH", kind, 1, 60, len(rdata)) + rdata
+
+
+def caa(flags, tag, value):
+    return rr(b"\xc0\x0c", 257, bytes([flags, len(tag)]) + tag + value)
+
+
+POINT = b"\xc0\x0c"
+keep("probe_dns", "a", dns("a.test", 1, rr(POINT, 1, b"\x0a\0\0\1")))
+keep("probe_dns", "aaaa", dns("a.test", 28, rr(POINT, 28, b"\xfd" + b"\0" * 15)))
+keep("probe_dns", "txt", dns("a.test", 16, rr(POINT, 16, b"\3one"), rr(POINT, 16, b"\3two\4more")))
+keep("probe_dns", "cname", dns("a.test", 16, rr(POINT, 5, dns_name("b.test")), rr(dns_name("B.test"), 16, b"\1x")))
+keep("probe_dns", "loop", dns("a.test", 16, rr(POINT, 5, dns_name("b.test")), rr(dns_name("b.test"), 5, POINT)))
+keep("probe_dns", "nxdomain", dns("a.test", 16, rcode=3))
+keep("probe_dns", "self-pointer", dns("a.test", 1, rr(b"\xc0\x18", 1, b"\x0a\0\0\1")))
+keep("probe_dns", "too-few", dns("a.test", 1, rr(POINT, 1, b"\x0a\0\0\1"), answers=9))
+keep("probe_dns", "caa", dns("a.test", 257, caa(0, b"issue", b"ca.test; accounturi=https://ca.test/1; validationmethods=dns-01,http-01"),
+                             caa(0, b"issuewild", b";"), caa(0, b"iodef", b"mailto:a@b.test")))
+keep("probe_dns", "caa-critical", dns("a.test", 257, caa(128, b"tbs", b"x")))
+keep("probe_dns", "caa-odd", dns("a.test", 257, caa(0, b"issue", b" ; ;; a=b; c"), caa(0, b"issue", b"")))
+for name, url in {"plain": "http://a.test/x", "tls": "https://a.test:443/", "v6": "http://[fd00::1]:80/", "number": "http://2852039166/",
+                  "hex": "http://0xa9.0xfe.0xa9fe/", "user": "http://u:p@a.test/", "file": "file:///etc/passwd", "zone": "http://[fe80::1%25eth0]/",
+                  "escaped": "http://%31%32%37.0.0.1/", "port": "http://a.test:22/"}.items():
+    keep("probe_http", name, url.encode())
+keep("probe_http", "body", b"token.thumb \r\n")
+keep("probe_http", "other-account", b"token.other")
+for name, words in {"private": "private", "public": "private public", "named": "127.0.0.0/8 169.254.169.254/32 ::1/128", "bad": "10.0.0.1/8"}.items():
+    keep("fence", name, words.encode() + b"\0" + bytes(15) + b"\1" + bytes(10) + b"\xff\xff\xa9\xfe\xa9\xfe" + b"\0d\xff\x9b" + bytes(8) +
+         b"\x7f\0\0\1" + b"\x20\2\x0a\0\0\1" + bytes(10) + b"\xfe\x80" + bytes(14) + b"\xfd\0\x0e\xc2" + bytes(10) + b"\2\x54")
+ALPN = """[req]
+distinguished_name=d
+prompt=no
+x509_extensions=e
+[d]
+CN=challenge
+[e]
+subjectAltName=%s
+1.3.6.1.5.5.7.1.31=%s
+"""
+DIGEST = "DER:0420" + "01020304" + "00" * 28
+for name, san, value in (("good", "DNS:a.test", "critical," + DIGEST), ("ip", "IP:10.0.0.1", "critical," + DIGEST), ("two", "DNS:a.test,DNS:b.test", "critical," + DIGEST),
+                         ("not-critical", "DNS:a.test", DIGEST), ("short", "DNS:a.test", "critical,DER:041f" + "01" * 31)):
+    (WORK / "alpn.cnf").write_text(ALPN % (san, value))
+    keep("probe_alpn", name, run("openssl", "req", "-x509", "-config", WORK / "alpn.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                                 "-keyout", "/dev/null", "-days", "9", "-outform", "DER"))
