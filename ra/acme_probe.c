@@ -92,7 +92,7 @@ static bool fill(struct ra *ra, struct probe_ask *q, const struct acme_authoriza
 	snprintf(q->name, sizeof q->name, "%.255s", strchr(z->name, ':') + 1 + (q->wildcard ? 2 : 0));
 	snprintf(q->token, sizeof q->token, "%s", buf_str(&token));
 	snprintf(q->key_authorization, sizeof q->key_authorization, "%s.%s", buf_str(&token), buf_str(&print));
-	snprintf(q->account_uri, sizeof q->account_uri, "%s/acme/%s/account/%lld", ra->config->public_enroll, account->realm,
+	snprintf(q->account_uri, sizeof q->account_uri, "%s/acme/%s/acct/%lld", ra->config->public_enroll, account->realm,
 	         (long long)account->id);
 	return account->state == ACME_VALID || err_set(e, ERR_DENIED, "the account is %s", acme_state_name((enum acme_state)account->state));
 }
