@@ -1109,6 +1109,91 @@ static void test_a_slow_signer_means_processing__ACME_38(void)
 	client_free(&c);
 }
 
+/* What waits for the signer is still to be proven when the signer is there. */
+static void test_given_up_while_the_signer_is_away__ACME_27_38(void)
+{
+	struct client c = registered("away", "dns:*.away.example");
+	int64_t order = ready_order(&c, "a.away.example", NULL), z = A->order.authorization[0];
+
+	ra_peer(ra, RA_PORT_CA, false, box_time, mono());
+	turn();
+	CU_ASSERT_EQUAL(finalize(&c, order, "DNS:a.away.example"), ACME_OK);
+	CU_ASSERT_EQUAL(A->order.state, ACME_PROCESSING);
+	CU_ASSERT_EQUAL(ask_id(RA_ACME_AUTHORIZATION_END, &c, z), ACME_OK);
+	ra_peer(ra, RA_PORT_CA, true, box_time, mono());
+	settle();
+	later(3 * US_PER_SECOND);
+	turns(10);
+	CU_ASSERT_EQUAL(order_state(&c, order), ACME_INVALID);
+	CU_ASSERT_EQUAL(A->order.error, ACME_UNAUTHORIZED);
+	CU_ASSERT_STRING_EQUAL(A->order.error_identifier.value, "a.away.example");
+	client_free(&c);
+}
+
+static void execute(const char *sql)
+{
+	AUTO_FREE char *path = mem_printf("%s/t.db", box_dir);
+	sqlite3 *db = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &db), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* A number alone proves nothing: the row behind it must be of this account and name. */
+static void test_another_name_s_authorization__ACME_36(void)
+{
+	static const char *const changes[] = { "name = 'dns:b.borrowed.example'", "account = account + 1" };
+	struct client c = registered("borrowed", "dns:*.borrowed.example");
+
+	config.acme_authorization_lifetime = US_PER_HOUR;
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		AUTO_FREE char *name = mem_printf("a%zu.borrowed.example", i);
+		AUTO_FREE char *san = mem_printf("DNS:%s", name);
+		int64_t order = ready_order(&c, name, NULL), z = A->order.authorization[0];
+		AUTO_FREE char *sql = mem_printf("UPDATE acme_authorization SET %s WHERE id = %lld", changes[i], (long long)z);
+
+		execute(sql);
+		CU_ASSERT_EQUAL(finalize(&c, order, san), ACME_UNAUTHORIZED);
+		CU_ASSERT_EQUAL(order_state(&c, order), ACME_INVALID);
+	}
+	config.acme_authorization_lifetime = US_PER_DAY;
+	client_free(&c);
+}
+
+static int64_t count_of(const char *table);
+
+/* No room for another signature: the order waits, and no serial is drawn for nothing. */
+static void test_no_room_at_the_signer__ACME_38(void)
+{
+	struct client c = registered("room", "dns:*.room.example");
+	int64_t order = ready_order(&c, "a.room.example", NULL), intents;
+	AUTO(EVP_PKEY) *key = EVP_EC_gen("P-256");
+	unsigned outstanding = ra->outstanding, before = issues;
+	AUTO_BUF csr = { 0 };
+	uint64_t id;
+
+	make_csr(key, NULL, "DNS:a.room.example", 0, NULL, &csr);
+	finalize_question(&c, order, &csr);
+	id = begin_ask(Q);
+	intents = count_of("intent");
+	ra->outstanding = RA_OUTSTANDING;
+	turns(3);
+	CU_ASSERT_TRUE(take(id));
+	CU_ASSERT_EQUAL(A->order.state, ACME_PROCESSING);
+	CU_ASSERT_EQUAL(count_of("intent"), intents);
+	/* Half is for what can't wait. */
+	ra->outstanding = RA_OUTSTANDING / 2;
+	later(3 * US_PER_SECOND);
+	CU_ASSERT_EQUAL(issues, before);
+	CU_ASSERT_EQUAL(count_of("intent"), intents);
+	ra->outstanding = outstanding;
+	later(3 * US_PER_SECOND);
+	turns(10);
+	CU_ASSERT_EQUAL(order_state(&c, order), ACME_VALID);
+	client_free(&c);
+}
+
 /* ca dies with the order in its hands, time and again: a serial is never asked for twice, the order goes on. */
 static void test_a_signer_that_dies__ACME_38(void)
 {
@@ -1891,6 +1976,9 @@ static const struct cu_case table[] = {
 	{ "requests_that_do_not_fit__ACME_37", test_requests_that_do_not_fit__ACME_37 },
 	{ "a_signature_that_does_not_hold__ACME_37", test_a_signature_that_does_not_hold__ACME_37 },
 	{ "a_slow_signer_means_processing__ACME_38", test_a_slow_signer_means_processing__ACME_38 },
+	{ "given_up_while_the_signer_is_away__ACME_27_38", test_given_up_while_the_signer_is_away__ACME_27_38 },
+	{ "another_name_s_authorization__ACME_36", test_another_name_s_authorization__ACME_36 },
+	{ "no_room_at_the_signer__ACME_38", test_no_room_at_the_signer__ACME_38 },
 	{ "a_signer_that_dies__ACME_38", test_a_signer_that_dies__ACME_38 },
 	{ "three_may_revoke_and_a_stranger_not__ACME_41", test_three_may_revoke_and_a_stranger_not__ACME_41 },
 	{ "reasons__ACME_42", test_reasons__ACME_42 },
