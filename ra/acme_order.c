@@ -362,14 +362,23 @@ static bool replaces_ok(struct ra *ra, struct acme *s, struct err *e)
 
 /* --- newOrder: limits (ACME-52) */
 
+enum { REPLACES_PER_HOUR = 10 }; /* orders that take the place of one certificate */
+
+/* RFC 9773, 5: a renewal that was asked for is not slowed; one that is asked for again and again is an order like any. */
+static bool is_slowed(struct ra *ra, struct acme *s)
+{
+	int wait;
+
+	return s->order.replaced == 0 || !rate_allows(s->rate, RATE_REPLACES, s->account.id, s->order.replaces, REPLACES_PER_HOUR, ra->mono, &wait);
+}
+
 static bool limits_ok(struct ra *ra, struct acme *s, const struct buf *names, struct err *e)
 {
 	const struct config *c = ra->config;
 	int64_t pending;
 	int wait;
 
-	/* RFC 9773, 5: a renewal that was asked for is not slowed. */
-	if (s->order.replaced == 0 && !rate_allows(s->rate, RATE_ORDERS, s->account.id, "", c->acme_orders_per_minute, ra->mono, &wait))
+	if (is_slowed(ra, s) && !rate_allows(s->rate, RATE_ORDERS, s->account.id, "", c->acme_orders_per_minute, ra->mono, &wait))
 		return acme_slow(s, wait, "too many orders: at most %lld in a minute (acme.orders_per_minute)", (long long)c->acme_orders_per_minute);
 	if (s->order.replaced == 0 &&
 	    !rate_allows(s->rate, RATE_DUPLICATES, s->account.id, (const char *)names->p, c->acme_duplicates_per_day, ra->mono, &wait))
@@ -482,7 +491,9 @@ bool acme_new_order(struct ra *ra, const struct in *in, struct acme *s, struct e
 	(void)buf_str(&names);
 	if (!limits_ok(ra, s, &names, e) || !make_order(ra, s, p, e))
 		return false;
-	if (s->order.replaced == 0)
+	if (is_slowed(ra, s))
 		rate_count(s->rate, RATE_ORDERS, s->account.id, "", ra->mono);
+	if (s->order.replaced != 0)
+		rate_count(s->rate, RATE_REPLACES, s->account.id, s->order.replaces, ra->mono);
 	return acme_answer_order(ra, s, e);
 }

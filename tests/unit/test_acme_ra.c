@@ -1456,6 +1456,14 @@ static void test_limits__ACME_52(void)
 	CU_ASSERT_TRUE(A->retry_after >= 1 && A->retry_after <= 60);
 	/* RFC 9773, 5: a renewal that was asked for is not slowed. */
 	CU_ASSERT_EQUAL(replacing(&c, "a.limits.example", id), ACME_OK);
+	/* One that is begun and given up time and again is an order like any. */
+	for (int i = 0; i < 9; i++) {
+		CU_ASSERT_EQUAL(ask_id(RA_ACME_ORDER, &c, A->order.id), ACME_OK);
+		CU_ASSERT_EQUAL(ask_id(RA_ACME_AUTHORIZATION_END, &c, A->order.authorization[0]), ACME_OK);
+		CU_ASSERT_EQUAL(replacing(&c, "a.limits.example", id), ACME_OK);
+	}
+	CU_ASSERT_EQUAL(ask_id(RA_ACME_AUTHORIZATION_END, &c, A->order.authorization[0]), ACME_OK);
+	CU_ASSERT_EQUAL(replacing(&c, "a.limits.example", id), ACME_RATE_LIMITED);
 	later(61 * US_PER_SECOND);
 	CU_ASSERT_EQUAL(new_order(&c, "b.limits.example", NULL), ACME_OK);
 	config.acme_orders_per_minute = 0;
