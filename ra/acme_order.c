@@ -177,7 +177,7 @@ static bool looks_like_address(const char *name)
 	const char *last = strrchr(name, '.');
 
 	last = last != NULL ? last + 1 : name;
-	return strspn(last, "0123456789") == strlen(last);
+	return last[0] != 0 && strspn(last, "0123456789") == strlen(last);
 }
 
 static bool dns_name(struct acme *s, const struct acme_identifier *id, const struct active *p, struct san *out)
@@ -185,12 +185,13 @@ static bool dns_name(struct acme *s, const struct acme_identifier *id, const str
 	AUTO_FREE char *text = mem_printf("dns:%s", id->value);
 	struct err why;
 
-	if (strcmp(id->value, "*") == 0 || looks_like_address(id->value)) {
-		bad_name(s, id, ACME_MALFORMED, "no DNS name%s", id->value[0] == '*' ? "" : "; an address is an identifier of type ip");
+	if (strcmp(id->value, "*") != 0 && looks_like_address(id->value)) {
+		bad_name(s, id, ACME_MALFORMED, "no DNS name; an address is an identifier of type ip");
 		return false;
 	}
 	if (!san_from_text(out, text, false, &why)) {
-		bad_name(s, id, ACME_MALFORMED, "%.150s", why.text);
+		bad_name(s, id, ACME_MALFORMED, "no DNS name: labels of at most 63 letters, digits and hyphens, no dot at the end; "
+		                                "others than ASCII as xn--…; a wildcard as \"*.NAME\"");
 		return false;
 	}
 	if (out->value[0] == '*' && !p->p.wildcard) {

@@ -433,6 +433,14 @@ static void test_names_that_are_refused__ACME_20_25(void)
 	}
 	question(RA_ACME_NEW_ORDER, &c, false);
 	CU_ASSERT_EQUAL(ask_ra(Q), ACME_MALFORMED);
+	/* What is said helps: the dot at the end is no address, and a long name does not push the advice out. */
+	CU_ASSERT_EQUAL(new_order(&c, "a.names.example.", NULL), ACME_MALFORMED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(A->sub[0].detail, "no dot at the end"));
+	CU_ASSERT_PTR_NULL(strstr(A->sub[0].detail, "address"));
+	CU_ASSERT_EQUAL(new_order(&c, "b\xc3\xbc" "cher.names.example", NULL), ACME_MALFORMED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(A->sub[0].detail, "xn--"));
+	CU_ASSERT_EQUAL(new_order(&c, "192.0.2.1", NULL), ACME_MALFORMED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(A->sub[0].detail, "type ip"));
 	client_free(&c);
 }
 
