@@ -1517,6 +1517,95 @@ static void test_limits__ACME_52(void)
 	client_free(&holder);
 }
 
+/* What costs nothing to send is not written down without end. */
+static void test_refusals_do_not_fill_the_audit__ACME_52(void)
+{
+	struct client n = client_new("server"), c = registered("loud", "dns:a.loud.example"), quiet = registered("quiet", "dns:a.quiet.example");
+	int64_t before;
+
+	later(3601 * US_PER_SECOND);
+	before = count_of("audit");
+	for (int i = 0; i < 150; i++)
+		CU_ASSERT_EQUAL(new_account(&n, NULL), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 100);
+	CU_ASSERT_EQUAL(audited("acme.account.new", "are counted alone"), 1);
+	/* Another address has its own. */
+	question(RA_ACME_NEW_ACCOUNT, &n, true);
+	strcpy(Q->source.address, "192.0.2.77");
+	CU_ASSERT_EQUAL(ask_ra(Q), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 101);
+	for (int i = 0; i < 150; i++)
+		CU_ASSERT_EQUAL(new_order(&c, "b.loud.example", NULL), ACME_REJECTED_IDENTIFIER);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 201);
+	CU_ASSERT_EQUAL(new_order(&quiet, "b.quiet.example", NULL), ACME_REJECTED_IDENTIFIER);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 202);
+	/* From many addresses: so many of strangers in all. */
+	for (int i = 0; i < 2100; i++) {
+		question(RA_ACME_NEW_ACCOUNT, &n, true);
+		snprintf(Q->source.address, sizeof Q->source.address, "2001:db8::%x", i);
+		CU_ASSERT_EQUAL(ask_ra(Q), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	}
+	CU_ASSERT_EQUAL(count_of("audit"), before + 202 + 2000 - 101);
+	later(3601 * US_PER_SECOND);
+	before = count_of("audit");
+	CU_ASSERT_EQUAL(new_account(&n, NULL), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 1);
+	client_free(&n);
+	client_free(&c);
+	client_free(&quiet);
+}
+
+/* Silent names of one account do not keep another's waiting. */
+static void test_one_account_does_not_take_all_of_probe__ACME_52(void)
+{
+	struct client c = registered("silent", "dns:*.silent.example"), d = registered("heard", "dns:*.heard.example");
+	int64_t z[200];
+	size_t n = 0;
+
+	for (int k = 0; k < 2; k++) {
+		question(RA_ACME_NEW_ORDER, &c, false);
+		for (int i = 0; i < 100; i++) {
+			AUTO_FREE char *name = mem_printf("n%d-%d.silent.example", k, i);
+
+			add_identifier("dns", name);
+		}
+		CU_ASSERT_EQUAL_FATAL(ask_ra(Q), ACME_OK);
+		for (uint32_t i = 0; i < A->order.authorization_n; i++)
+			z[n++] = A->order.authorization[i];
+	}
+	CU_ASSERT_EQUAL_FATAL(n, 200);
+	probe_silent = true;
+	turns(3);
+	asked_n = 0;
+	for (size_t i = 0; i < n; i++) {
+		question(RA_ACME_CHALLENGE_START, &c, false);
+		Q->id = z[i];
+		Q->method = ACME_DNS_01;
+		(void)begin_ask(Q);
+		turn();
+	}
+	CU_ASSERT_EQUAL(asked_n, ASK_SHARE);
+	CU_ASSERT_EQUAL(new_order(&d, "a.heard.example", NULL), ACME_OK);
+	question(RA_ACME_CHALLENGE_START, &d, false);
+	Q->id = A->order.authorization[0];
+	Q->method = ACME_DNS_01;
+	(void)begin_ask(Q);
+	turn();
+	CU_ASSERT_EQUAL(asked_n, ASK_SHARE + 1);
+	CU_ASSERT_STRING_EQUAL(last_ask.name, "a.heard.example");
+	/* Those that had no room come by themselves. */
+	probe_silent = false;
+	turns(3);
+	for (int i = 0; i < 10; i++)
+		later(31 * US_PER_SECOND);
+	for (size_t i = 0; i < n; i++)
+		CU_ASSERT_EQUAL(authorization_state(&c, z[i]), ACME_VALID);
+	for (size_t i = 0; i < COUNT_OF(answers); i++)
+		answers[i].used = false;
+	client_free(&c);
+	client_free(&d);
+}
+
 /* --- Time */
 
 static int64_t count_of(const char *table)
@@ -2001,6 +2090,8 @@ static const struct cu_case table[] = {
 	{ "when_to_renew__ACME_43_44", test_when_to_renew__ACME_43_44 },
 	{ "what_an_order_replaces__ACME_45", test_what_an_order_replaces__ACME_45 },
 	{ "limits__ACME_52", test_limits__ACME_52 },
+	{ "refusals_do_not_fill_the_audit__ACME_52", test_refusals_do_not_fill_the_audit__ACME_52 },
+	{ "one_account_does_not_take_all_of_probe__ACME_52", test_one_account_does_not_take_all_of_probe__ACME_52 },
 	{ "a_restart_at_every_step__ACME_26_28", test_a_restart_at_every_step__ACME_26_28 },
 	{ "the_table_of_states__ACME_26_27_28", test_the_table_of_states__ACME_26_27_28 },
 	{ "random_walks__ACME_26_27_28", test_random_walks__ACME_26_27_28 },
