@@ -255,6 +255,19 @@ bool acme_new_account(struct ra *ra, const struct in *in, struct acme *s, struct
 
 /* --- Changes */
 
+enum { CHANGES_PER_HOUR = 200 };
+
+/* Each is written and recorded: not without end. */
+static bool may_change(struct ra *ra, struct acme *s)
+{
+	int wait;
+
+	if (!rate_allows(s->rate, RATE_CHANGES, s->account.id, "", CHANGES_PER_HOUR, ra->mono, &wait))
+		return acme_slow(s, wait, "too many changes of this account: at most %d in an hour", CHANGES_PER_HOUR);
+	rate_count(s->rate, RATE_CHANGES, s->account.id, "", ra->mono);
+	return true;
+}
+
 bool acme_account_get(struct ra *ra, const struct in *in, struct acme *s, struct err *e)
 {
 	(void)ra;
@@ -267,7 +280,7 @@ bool acme_account_get(struct ra *ra, const struct in *in, struct acme *s, struct
 bool acme_contacts(struct ra *ra, const struct in *in, struct acme *s, struct err *e)
 {
 	(void)in;
-	if (!contacts_ok(s))
+	if (!contacts_ok(s) || !may_change(ra, s))
 		return false;
 	take_contacts(s);
 	if (s->q.terms_agreed)
@@ -307,7 +320,7 @@ bool acme_key_change(struct ra *ra, const struct in *in, struct acme *s, struct 
 		s->known = false;
 		return false;
 	}
-	if (e->kind != ERR_NOT_FOUND || !check_key(ra, s, spki, e))
+	if (e->kind != ERR_NOT_FOUND || !check_key(ra, s, spki, e) || !may_change(ra, s))
 		return false;
 	hex_put(was, s->account.spki, 32);
 	take_key(s, spki, s->q.new_thumbprint);

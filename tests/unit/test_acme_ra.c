@@ -1555,6 +1555,30 @@ static void test_refusals_do_not_fill_the_audit__ACME_52(void)
 	client_free(&quiet);
 }
 
+static void test_an_account_is_not_changed_without_end__ACME_52(void)
+{
+	struct client c = registered("changes", "dns:a.changes.example");
+	int64_t before = count_of("audit");
+
+	for (int i = 0; i < 199; i++) {
+		question(RA_ACME_CONTACTS, &c, false);
+		CU_ASSERT_EQUAL(ask_ra(Q), ACME_OK);
+	}
+	question(RA_ACME_KEY_CHANGE, &c, false);
+	client_key(&c, EVP_EC_gen("P-256"));
+	Q->key = span_of(&c.spki);
+	memcpy(Q->new_thumbprint, c.thumbprint, 32);
+	CU_ASSERT_EQUAL(ask_ra(Q), ACME_OK);
+	question(RA_ACME_CONTACTS, &c, false);
+	CU_ASSERT_EQUAL(ask_ra(Q), ACME_RATE_LIMITED);
+	CU_ASSERT_TRUE(A->retry_after > 0 && A->retry_after <= 3600);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 200);
+	/* It can still be ended. */
+	question(RA_ACME_DEACTIVATE, &c, false);
+	CU_ASSERT_EQUAL(ask_ra(Q), ACME_OK);
+	client_free(&c);
+}
+
 /* Silent names of one account do not keep another's waiting. */
 static void test_one_account_does_not_take_all_of_probe__ACME_52(void)
 {
@@ -2091,6 +2115,7 @@ static const struct cu_case table[] = {
 	{ "what_an_order_replaces__ACME_45", test_what_an_order_replaces__ACME_45 },
 	{ "limits__ACME_52", test_limits__ACME_52 },
 	{ "refusals_do_not_fill_the_audit__ACME_52", test_refusals_do_not_fill_the_audit__ACME_52 },
+	{ "an_account_is_not_changed_without_end__ACME_52", test_an_account_is_not_changed_without_end__ACME_52 },
 	{ "one_account_does_not_take_all_of_probe__ACME_52", test_one_account_does_not_take_all_of_probe__ACME_52 },
 	{ "a_restart_at_every_step__ACME_26_28", test_a_restart_at_every_step__ACME_26_28 },
 	{ "the_table_of_states__ACME_26_27_28", test_the_table_of_states__ACME_26_27_28 },
