@@ -26,8 +26,13 @@ static void give(struct response *out, unsigned status, const char *type, const 
 
 static void put_text(json_t *doc, const char *name, const char *value)
 {
-	/* Not well-formed UTF-8 is nothing of ours; the member stays, for clients look for it. */
-	(void)json_object_set_new(doc, name, text_is_clean_utf8(value, strlen(value)) ? json_string(value) : json_string("?"));
+	AUTO_FREE char *text = mem_text(value);
+
+	/* A name that was cut within a character does not take the sentence with it. */
+	for (char *p = text; !text_is_clean_utf8(value, strlen(value)) && *p != 0; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	(void)json_object_set_new(doc, name, json_string(text));
 }
 
 static void put_time(json_t *doc, const char *name, int64_t us)

@@ -786,6 +786,15 @@ static void test_problems__ACME_11__ACME_12__ACME_13__ACME_15(void)
 
 	CU_ASSERT_EQUAL(COUNT_OF(p), ACME_PROBLEM_COUNT - 1);
 	begin();
+	/* A name that is cut within a character leaves the rest of the sentence. */
+	memset(a, 0, sizeof *a);
+	a->problem = ACME_MALFORMED;
+	strcpy(a->detail, "b\xc3: no DNS name");
+	post(&t, "/acme/server/new-account", "{}", &(struct sign){ .key = MAKE_P256, .jwk = true });
+	answer(&t, a);
+	refused(&t, 400, "malformed");
+	CU_ASSERT_STRING_EQUAL(text(&t, "detail"), "b?: no DNS name");
+	done(&t);
 	for (size_t i = 0; i < COUNT_OF(p); i++) {
 		memset(a, 0, sizeof *a);
 		a->problem = p[i].problem;
