@@ -1054,6 +1054,37 @@ static void test_requests_that_do_not_fit__ACME_37(void)
 	client_free(&d);
 }
 
+/* The CN of a certificate whose request has none: the account's name if it is one of the names, else the first that fits. */
+static void test_a_request_without_a_name_gets_one__ACME_37(void)
+{
+	static const struct {
+		const char *first, *second, *san, *cn;
+	} t[] = {
+		{ "a.cn.example", "named.cn.example", "DNS:a.cn.example,DNS:named.cn.example", "CN=named.cn.example," },
+		{ "a.cn.example", "b.cn.example", "DNS:a.cn.example,DNS:b.cn.example", "CN=a.cn.example," },
+		{ "a23456789012345678901234567890123456789012345678901234567890123.cn.example", NULL,
+		  "DNS:a23456789012345678901234567890123456789012345678901234567890123.cn.example", "O=" },
+	};
+	struct client c = registered("named.cn.example", "dns:*.cn.example");
+	struct cert *parsed = mem_new(sizeof *parsed);
+	AUTO_BUF der = { 0 };
+	struct err e;
+
+	for (size_t i = 0; i < COUNT_OF(t); i++) {
+		int64_t order = ready_order(&c, t[i].first, t[i].second);
+		char text[600] = "";
+		struct dn dn;
+
+		CU_ASSERT_EQUAL(finalize(&c, order, t[i].san), ACME_OK);
+		leaf_of(&c, order, &der);
+		CU_ASSERT_TRUE(cert_parse(parsed, der.p, der.n, &e) && dn_parse(&dn, parsed->subject, NULL, &e));
+		dn_text(&dn, text, sizeof text);
+		CU_ASSERT_EQUAL(strncmp(text, t[i].cn, strlen(t[i].cn)), 0);
+	}
+	free(parsed);
+	client_free(&c);
+}
+
 /* Whoever asks does not hold the key: ca finds out, and the order ends with that reason. */
 static void test_a_signature_that_does_not_hold__ACME_37(void)
 {
@@ -1889,6 +1920,7 @@ static const struct cu_case table[] = {
 	{ "an_authorization_is_given_up__ACME_27", test_an_authorization_is_given_up__ACME_27 },
 	{ "only_a_ready_order_is_finalized__ACME_36", test_only_a_ready_order_is_finalized__ACME_36 },
 	{ "requests_that_do_not_fit__ACME_37", test_requests_that_do_not_fit__ACME_37 },
+	{ "a_request_without_a_name_gets_one__ACME_37", test_a_request_without_a_name_gets_one__ACME_37 },
 	{ "a_signature_that_does_not_hold__ACME_37", test_a_signature_that_does_not_hold__ACME_37 },
 	{ "a_slow_signer_means_processing__ACME_38", test_a_slow_signer_means_processing__ACME_38 },
 	{ "a_signer_that_dies__ACME_38", test_a_signer_that_dies__ACME_38 },
