@@ -4,6 +4,7 @@
 #include "tests/unit/acme_world.h"
 
 #include <sqlite3.h>
+#include <time.h>
 
 /* --- The way through */
 
@@ -1449,10 +1450,9 @@ static void test_limits__ACME_52(void)
 
 /* --- Time */
 
-static int64_t count_of(const char *table)
+static int64_t number_of(const char *sql)
 {
 	AUTO_FREE char *uri = mem_printf("file:%s/t.db", box_dir);
-	AUTO_FREE char *sql = mem_printf("SELECT count(*) FROM %s", table);
 	sqlite3 *db = NULL;
 	sqlite3_stmt *q = NULL;
 	int64_t n = -1;
@@ -1525,6 +1525,54 @@ static void test_ended_accounts_go__ACME_53(void)
 	CU_ASSERT_EQUAL(ask_id(RA_ACME_ACCOUNT, &newest, 0), ACME_OK);
 	client_free(&c);
 	client_free(&newest);
+}
+
+static int64_t count_of(const char *table)
+{
+	AUTO_FREE char *sql = mem_printf("SELECT count(*) FROM %s", table);
+
+	return number_of(sql);
+}
+
+static int64_t octets_in_use(void)
+{
+	return (number_of("PRAGMA page_count") - number_of("PRAGMA freelist_count")) * number_of("PRAGMA page_size");
+}
+
+/* Whole orders, their certificates and audit records included: before the sweep, and after it. */
+static void test_what_an_order_takes_of_the_disk__ACME_53(void)
+{
+	struct client c = registered("size", "dns:*.size.example");
+	unsigned n = getenv("ACME_ORDERS") != NULL ? (unsigned)atol(getenv("ACME_ORDERS")) : 300;
+	int64_t before, full, swept;
+	clock_t cpu;
+
+	sweep_all();
+	before = octets_in_use();
+	cpu = clock();
+	for (unsigned i = 0; i < n; i++) {
+		char name[64], san[80];
+		int64_t order;
+
+		snprintf(name, sizeof name, "host-%u.size.example", i);
+		snprintf(san, sizeof san, "DNS:%s", name);
+		order = ready_order(&c, name, NULL);
+		CU_ASSERT_EQUAL_FATAL(finalize(&c, order, san), ACME_OK);
+		CU_ASSERT_EQUAL_FATAL(ask_id(RA_ACME_CERTIFICATE, &c, order), ACME_OK);
+	}
+	cpu = clock() - cpu;
+	full = (octets_in_use() - before) / n;
+	later(5 * US_PER_DAY);
+	for (unsigned i = 0; i < 300 + n / 10; i++)
+		later(US_PER_SECOND / 10);
+	swept = (octets_in_use() - before) / n;
+	printf("(%lld octets an order, %lld after the sweep; %.0f us CPU with ca and client) ", (long long)full, (long long)swept,
+	       (double)cpu * 1e6 / CLOCKS_PER_SEC / n);
+	CU_ASSERT_TRUE(full <= 4000);
+	CU_ASSERT_TRUE(swept <= 2000);
+	CU_ASSERT_TRUE(swept < full);
+	CU_ASSERT_EQUAL(count_of("acme_authorization WHERE account = (SELECT max(account) FROM acme_order)"), 0);
+	client_free(&c);
 }
 
 /* --- Restarts: ra dies between any two steps; nothing is lost that was answered, nothing is issued twice. */
@@ -1937,6 +1985,7 @@ static const struct cu_case table[] = {
 	{ "probe_away_is_said", test_probe_away_is_said },
 	/* Time passes: days, then months. */
 	{ "an_account_needs_a_binding__ACME_19", test_an_account_needs_a_binding__ACME_19 },
+	{ "what_an_order_takes_of_the_disk__ACME_53", test_what_an_order_takes_of_the_disk__ACME_53 },
 	{ "what_runs_out__ACME_26_53", test_what_runs_out__ACME_26_53 },
 	{ "ended_accounts_go__ACME_53", test_ended_accounts_go__ACME_53 },
 	{ "and_left", world_close },
