@@ -783,7 +783,7 @@ def order_with(c, names, before, responder=HTTP):
         before("poll")
         a = persist(lambda: c.poll(c.authorization, at, ("valid", "invalid"), 100), 140)
         equal(a["status"], "valid", a)
-    der = make_csr(names)[0]
+    der = make_csr(names, cn=names[0])[0]
     before("finalize")
 
     def finalize():
