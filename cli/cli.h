@@ -37,7 +37,7 @@ struct invocation {
 };
 
 struct command {
-	const char *noun, *verb;      /* verb "" for a verb alone */
+	const char *noun, *verb;      /* verb "" for a verb alone; "eab add": of two words */
 	const char *arguments;        /* "NAME", "[CA]", "" */
 	size_t least, most;           /* how many of them */
 	const char *help, *example;
@@ -82,7 +82,7 @@ void arg_text(const struct invocation *i, json_t *args, const char *option);
 void arg_list(const struct invocation *i, json_t *args, const char *option, const char *name);
 MUST_USE bool arg_number(const struct invocation *i, json_t *args, const char *option);
 
-extern const struct command commands_service[], commands_device[], commands_cert[], commands_ca[], commands_backup[], commands_doctor[];
+extern const struct command commands_service[], commands_device[], commands_cert[], commands_acme[], commands_ca[], commands_backup[], commands_doctor[];
 int cli_main(int argc, char **argv);
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command *const tables[] = { commands_service, commands_device, commands_cert, commands_ca, commands_backup, commands_doctor };
+static const struct command *const tables[] = { commands_service, commands_device, commands_cert, commands_acme, commands_ca, commands_backup, commands_doctor };
 
 static const struct option_row everywhere[] = {
 	{ "dir", "DIR", "the instance ($CADUCEUS_DIR, else /var/lib/caduceus)", false },
@@ -210,6 +210,7 @@ int cli_main(int argc, char **argv)
 {
 	AUTO_FREE struct invocation *i = mem_new(sizeof *i);
 	const char *verb = argc > 2 && argv[2][0] != '-' ? argv[2] : "";
+	AUTO_FREE char *two = mem_printf("%s %s", verb, argc > 3 ? argv[3] : "");
 	enum exit_code code;
 	int from = 3;
 
@@ -222,6 +223,10 @@ int cli_main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	i->command = verb[0] != 0 ? find(argv[1], verb) : NULL;
+	if (i->command == NULL && verb[0] != 0) {
+		i->command = find(argv[1], two);
+		from = 4;
+	}
 	if (i->command == NULL) {
 		i->command = find(argv[1], "");
 		from = 2;

@@ -351,7 +351,9 @@ bool ra_acme_answer_get(struct span body, struct ra_acme_answer *a, struct err *
 	a->parts = rd_u32(&r);
 	a->problem = problem_get(&r);
 	rd_text(&r, a->detail, sizeof a->detail);
-	a->retry_after = (int)(rd_u32(&r) & 0x7fffffff);
+	a->retry_after = (int)rd_u32(&r);
+	if (a->retry_after < 0)
+		r.bad = true;
 	a->sub_n = count_get(&r, ACME_IDENTIFIER_MAX);
 	for (uint32_t i = 0; i < a->sub_n; i++) {
 		a->sub[i].problem = problem_get(&r);

@@ -101,25 +101,27 @@ bool acme_order_fail(struct ra *ra, struct acme *s, enum acme_problem p, const c
 	return end_pending(ra, s, e) && store_acme_order_put(ra->c.store, &s->order, e);
 }
 
-/* Other orders under way that count on this authorization; the newest of them, and finalize looks again. */
-static bool fail_users(struct ra *ra, struct acme *s, int64_t authorization, struct err *e)
+/* Orders under way that count on s->authorization: its own, and later ones. */
+static bool fail_users(struct ra *ra, struct acme *s, struct err *e)
 {
-	int64_t list[200];
+	int64_t list[100], after = s->authorization.made_by - 1;
 	size_t n;
 
-	if (!store_acme_order_ids(ra->c.store, s->account.id, INT64_MAX, list, COUNT_OF(list), &n, e))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		bool uses = false;
+	do {
+		if (!store_acme_order_open(ra->c.store, s->account.id, after, list, COUNT_OF(list), &n, e))
+			return false;
+		for (size_t i = 0; i < n; i++) {
+			bool uses = false;
 
-		if (!acme_order_load(ra, s, list[i], e))
-			return false;
-		for (uint32_t k = 0; k < s->name_n; k++)
-			uses = uses || s->name[k].authorization == authorization;
-		if (uses && (s->order.state == ACME_PENDING || s->order.state == ACME_READY) &&
-		    !acme_order_fail(ra, s, ACME_UNAUTHORIZED, s->authorization.name, "the authorization was deactivated", e))
-			return false;
-	}
+			if (!acme_order_load(ra, s, list[i], e))
+				return false;
+			for (uint32_t k = 0; k < s->name_n; k++)
+				uses = uses || s->name[k].authorization == s->authorization.id;
+			if (uses && !acme_order_fail(ra, s, ACME_UNAUTHORIZED, s->authorization.name, "the authorization was deactivated", e))
+				return false;
+			after = list[i];
+		}
+	} while (n == COUNT_OF(list));
 	return true;
 }
 
@@ -141,7 +143,7 @@ bool acme_authorization_end(struct ra *ra, const struct in *in, struct acme *s, 
 	acme_ask_drop(s, z->id);
 	if ((z->challenge == ACME_PROCESSING && !acme_move(ACME_A_CHALLENGE, &z->challenge, ACME_INVALID, e)) ||
 	    !acme_move(ACME_AN_AUTHORIZATION, &z->state, ACME_DEACTIVATED, e) || !store_acme_authorization_put(ra->c.store, z, e) ||
-	    !fail_users(ra, s, z->id, e))
+	    !fail_users(ra, s, e))
 		return false;
 	acme_actor(&s->account, actor, sizeof actor);
 	snprintf(id, sizeof id, "%lld", (long long)z->id);

@@ -333,6 +333,14 @@ bool store_acme_order_ids(struct store *s, int64_t account, int64_t before, int6
 	return ids(s, q, out, cap, n, e);
 }
 
+bool store_acme_order_open(struct store *s, int64_t account, int64_t after, int64_t *out, size_t cap, size_t *n, struct err *e)
+{
+	AUTO_QUERY *q = query(s, e, "SELECT id FROM acme_order WHERE account = ? AND state <> 5 AND state IN (1, 2) AND id > ? ORDER BY id LIMIT ?",
+	                      "iii", account, after, (int64_t)cap);
+
+	return ids(s, q, out, cap, n, e);
+}
+
 bool store_acme_order_overdue(struct store *s, int64_t now, int64_t *out, size_t cap, size_t *n, struct err *e)
 {
 	AUTO_QUERY *q = query(s, e, "SELECT id FROM acme_order WHERE due <= ? ORDER BY due LIMIT ?", "ii", now, (int64_t)cap);

@@ -335,6 +335,9 @@ MUST_USE bool store_acme_order_replacing(struct store *s, int64_t certificate, i
 /* Ids below `before`, newest first, without invalid ones. */
 MUST_USE bool store_acme_order_ids(struct store *s, int64_t account, int64_t before, int64_t *ids, size_t cap, size_t *n,
                                    struct err *e);
+/* Those under way with ids above `after`, in their order. */
+MUST_USE bool store_acme_order_open(struct store *s, int64_t account, int64_t after, int64_t *ids, size_t cap, size_t *n,
+                                    struct err *e);
 /* Ids whose time has come, the longest overdue first. */
 MUST_USE bool store_acme_order_overdue(struct store *s, int64_t now, int64_t *ids, size_t cap, size_t *n, struct err *e);
 

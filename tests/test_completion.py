@@ -46,6 +46,13 @@ def test_verbs():
     equal(offered("caduceus", "cert", "re"), ["revoke"], "cert re")
 
 
+def test_verbs_of_two_words():
+    equal(set(offered("caduceus", "acme", "")), {"eab", "account"}, "acme")
+    equal(set(offered("caduceus", "acme", "eab", "")), {"add", "list", "disable"}, "acme eab")
+    equal(offered("caduceus", "acme", "account", "d"), ["disable"], "acme account d")
+    equal(offered("caduceus", "acme", "eab", "add", "x", "--pro"), ["--profile"], "acme eab add --pro")
+
+
 def test_options():
     equal(offered("caduceus", "device", "add", "pump-1", "--pro"), ["--profile"], "device add --pro")
     equal(offered("caduceus", "serve", "--di"), ["--dir"], "serve --di")

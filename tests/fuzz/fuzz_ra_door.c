@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every codec of ra's door: the first octet chooses which. What is read is written back the same. */
-#include "ra/ra.h"
+#include "ra/acme.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,8 @@ static union {
 	struct ra_health health;
 	struct ra_officer officer;
 	struct ra_rows rows;
+	struct ra_acme acme;
+	struct ra_acme_answer acme_answer;
 } u;
 
 #define PAIR(n, name) \
@@ -29,7 +31,7 @@ static bool read_and_write(uint8_t which, struct span body, struct buf *out)
 {
 	struct err e = { 0 };
 
-	switch (which % 8) {
+	switch (which % 10) {
 	PAIR(0, enroll);
 	PAIR(1, enrolled);
 	PAIR(2, trust);
@@ -37,6 +39,8 @@ static bool read_and_write(uint8_t which, struct span body, struct buf *out)
 	PAIR(4, health);
 	PAIR(5, officer);
 	PAIR(6, rows);
+	PAIR(8, acme);
+	PAIR(9, acme_answer);
 	default:
 		if (!failure_get(body, &e))
 			return false;

@@ -5,7 +5,8 @@
 #include "tests/fuzz/box.h"
 
 #include "crl/status.h"
-#include "ra/ra.h"
+#include "probe/probe.h"
+#include "ra/acme.h"
 #include "ra/verbs.h"
 #include "store/store.h"
 
@@ -29,6 +30,9 @@ static size_t answer_n;
 static struct span instead;
 static int instead_type; /* 0: as it is */
 static bool gone;        /* a peer went */
+static uint64_t probe_id; /* the last question to probe */
+static struct ra_acme question;
+static struct buf account_key;
 
 static void must(bool holds)
 {
@@ -70,6 +74,11 @@ static void judge(enum ra_port port, const struct frame *f)
 	/* What is asked is not kept; a body that is several things at once is none of them. */
 	if (f->type == RA_OK && f->id == 100)
 		must(ra_enrolled_get(f->body, &enrolled, &e) && (instead_type != 0 || cert_parse(&c, enrolled.cert.p, enrolled.cert.n, &e)));
+	if (f->type == RA_OK && f->id == 500) {
+		static struct ra_acme_answer answer;
+
+		must(ra_acme_answer_get(f->body, &answer, &e) && (answer.problem == ACME_OK || answer.detail[0] != 0));
+	}
 	if (f->type == RA_OK && f->id == 200)
 		must(ra_rows_get(f->body, &rows, &e));
 	if (f->type == RA_OK && f->id == 300)
@@ -88,6 +97,8 @@ static void judge(enum ra_port port, const struct frame *f)
 static bool give(void *arg, enum ra_port port, const struct frame *f)
 {
 	(void)arg;
+	if (port == RA_PORT_PROBE)
+		probe_id = f->id;
 	if (port == RA_PORT_CA)
 		box_feed(CA_PORT_RA, f);
 	else
@@ -146,6 +157,67 @@ static void enroll(struct span csr)
 	feed(RA_PORT_ENROLL, RA_ENROLL, 100, span_of(&body));
 }
 
+/* A question of the one account's, or of its key's; what it is about comes from the input. */
+static void acme(uint8_t op, struct span s)
+{
+	struct rd r = rd_of(s.p, s.n);
+	struct ra_acme *q = &question;
+	AUTO_BUF body = { 0 };
+
+	memset(q, 0, sizeof *q);
+	q->op = (enum ra_acme_op)(RA_ACME_KEY + op % (RA_ACME_OP_COUNT - RA_ACME_KEY));
+	q->reason = -1;
+	strcpy(q->realm, "server");
+	strcpy(q->source.address, "192.0.2.1");
+	if (q->op == RA_ACME_NEW_ACCOUNT || (q->op == RA_ACME_REVOKE && op % 2 != 0))
+		q->key = span_of(&account_key);
+	else
+		q->account = 1;
+	q->id = rd_u8(&r);
+	q->method = (enum acme_method)(rd_u8(&r) % 4);
+	for (uint8_t n = rd_u8(&r) % 4; n-- != 0 && !r.bad;) {
+		struct acme_identifier *i = &q->identifier[q->identifier_n++];
+
+		strcpy(i->type, rd_u8(&r) % 4 != 0 ? "dns" : "ip");
+		rd_text(&r, i->value, sizeof i->value);
+	}
+	q->csr = q->certificate = (struct span){ r.p, (size_t)(r.end - r.p) };
+	if (q->csr.n > CSR_MAX)
+		return;
+	if (q->op == RA_ACME_RENEWAL_INFO || q->op == RA_ACME_NEW_ORDER)
+		snprintf(q->op == RA_ACME_NEW_ORDER && op % 2 == 0 ? q->replaces : q->renewal_id, sizeof q->replaces, "%.*s",
+		         (int)(q->csr.n < 95 ? q->csr.n : 95), q->csr.n != 0 ? (const char *)q->csr.p : "");
+	ra_acme_put(&body, q);
+	feed(RA_PORT_ENROLL, RA_ACME, 500, span_of(&body));
+}
+
+/* A result for what was asked last. */
+static void probe_says(uint8_t how, struct span s)
+{
+	struct probe_result r = { .problem = (enum probe_problem)(how % PROBE_PROBLEM_COUNT), .again = how >= 128 };
+	AUTO_BUF body = { 0 };
+
+	if (how % 16 == 15) {
+		feed(RA_PORT_PROBE, (uint16_t)(PROBE_OK + s.n % (PROBE_OP_COUNT - PROBE_OK + 1)), probe_id, s);
+		return;
+	}
+	probe_result_put(&body, &r);
+	feed(RA_PORT_PROBE, PROBE_OK, probe_id, span_of(&body));
+}
+
+static void make_account(void)
+{
+	AUTO(EVP_PKEY) *key = EVP_EC_gen("P-256");
+	uint8_t *p;
+
+	account_key.n = 0;
+	buf_reserve(&account_key, (size_t)i2d_PUBKEY(key, NULL));
+	p = account_key.p;
+	account_key.n = (size_t)i2d_PUBKEY(key, &p);
+	acme(RA_ACME_NEW_ACCOUNT - RA_ACME_KEY, (struct span){ NULL, 0 });
+	turns(2);
+}
+
 static void write_instance(void)
 {
 	static const char *const folders[] = { "run", "trust", "crl", "profiles", "tls", "backup" };
@@ -167,6 +239,7 @@ static void write_instance(void)
 		must(file_write_atomic(path, profile_shipped_text(i), strlen(profile_shipped_text(i)), 0600, &e));
 	}
 	must(config_load(&config, box_dir, &mistakes));
+	strcpy(config.acme_eab, "optional");
 }
 
 static void register_pump(void)
@@ -214,6 +287,7 @@ static void begin(void)
 		turn();
 	must(ra_provisioned(ra));
 	register_pump();
+	make_account();
 }
 
 static void one(uint8_t what, struct span s)
@@ -224,7 +298,7 @@ static void one(uint8_t what, struct span s)
 
 	while (verb_at(verbs) != NULL)
 		verbs++;
-	switch (what % 10) {
+	switch (what % 12) {
 	case 0: feed(RA_PORT_ENROLL, (uint16_t)(RA_OK + first % (RA_OP_COUNT - RA_OK + 1)), 1, rest); break;
 	case 1: feed(RA_PORT_OFFICER, (uint16_t)(RA_OK + first % (RA_OP_COUNT - RA_OK + 1)), 2, rest); break;
 	case 2: feed(RA_PORT_VA, (uint16_t)(STATUS_OK + first % (STATUS_OP_COUNT - STATUS_OK + 1)), 3, rest); break;
@@ -233,6 +307,8 @@ static void one(uint8_t what, struct span s)
 	case 5: instead_type = CA_OK; instead = s; break;
 	case 6: instead_type = CA_FAILED; instead = s; break;
 	case 7: instead_type = 0; break;
+	case 10: acme(first, rest); break;
+	case 11: probe_says(first, rest); break;
 	case 8: gone = true; ra_peer(ra, (enum ra_port)(first % RA_PORT_COUNT), first / RA_PORT_COUNT % 2 != 0, box_time, mono); break;
 	default: box_time += (int64_t)first * first * US_PER_HOUR; return;
 	}

@@ -333,3 +333,23 @@ for name, san, value in (("good", "DNS:a.test", "critical," + DIGEST), ("ip", "I
     (WORK / "alpn.cnf").write_text(ALPN % (san, value))
     keep("probe_alpn", name, run("openssl", "req", "-x509", "-config", WORK / "alpn.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                                  "-keyout", "/dev/null", "-days", "9", "-outform", "DER"))
+
+
+# ACME: a question of the account (first octet: the operation), and what probe says.
+def ask(op, number=0, method=0, names=(), rest=b""):
+    return step(10, bytes([op, number, method, len(names)]) + b"".join(b"\1" + text(n) for n in names) + rest)
+
+
+acme_csr = run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", WORK / "acme.pem",
+               "-subj", "/", "-addext", "subjectAltName=DNS:a.example", "-outform", "DER")
+ORDER, END, START, FINALIZE, CERTIFICATE, REVOKE, INFO = 7, 10, 12, 13, 14, 15, 16
+ready = ask(ORDER, names=["a.example"]) + ask(START, 1, 1) + step(11, b"\0")
+keep("ra_role", "acme-order", ready + ask(FINALIZE, 1, rest=acme_csr) + step(7) + ask(CERTIFICATE, 1) + ask(REVOKE, rest=acme_csr) +
+     ask(INFO, rest=b"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"))
+keep("ra_role", "acme-refused", ask(ORDER, names=["a.example", "*.b.example"]) + ask(START, 1, 2) + step(11, b"\4") + ask(END, 1))
+keep("ra_role", "acme-again", ask(ORDER, names=["a.example"]) + ask(START, 1, 1) + step(11, b"\x81") + step(9, b"\1") + step(11, b"\x81") +
+     step(11, b"\x0f\0"))
+keep("ra_role", "acme-lost", ready + step(8, bytes([2])) + ask(FINALIZE, 1, rest=acme_csr) + step(8, bytes([2 + 5])) + step(7) + step(9, b"\3"))
+keep("ra_role", "acme-probe-away", step(8, bytes([4])) + ask(ORDER, names=["a.example"]) + ask(START, 1, 3) + step(8, bytes([4 + 5])) + step(7))
+for op in range(17):
+    keep("ra_role", f"acme-{op}", ask(op, 1, 1, ["a.example"], acme_csr))
