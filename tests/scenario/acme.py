@@ -10,7 +10,6 @@ import os
 import random
 import re
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -480,7 +479,7 @@ def test_finalize__ACME_36__ACME_37__ACME_38__ACME_39(i):
     weak = rsa.generate_private_key(65537, 1024)
     for what, csr in (("a name is missing", make_csr([n])[0]), ("a name too many", make_csr([n, m, "x.ward.example"])[0]),
                       ("another CN", make_csr([n, m], cn="x.ward.example")[0]), ("the account's key", make_csr([n, m], me.key)[0]),
-                      ("a broken signature", broken), ("a weak key", make_csr([n, m], weak)[0]), ("nothing", b""), ("an empty one", b"0\0"),
+                      ("a weak key", make_csr([n, m], weak)[0]), ("nothing", b""), ("an empty one", b"0\0"),
                       ("an octet more", der + b"\0")):
         try:
             me.finalize(order, csr)
@@ -491,6 +490,9 @@ def test_finalize__ACME_36__ACME_37__ACME_38__ACME_39(i):
         MET.add(("badCSR", 400))
         check(len(p.detail) > 8, p.detail)
         equal(me.order(order["url"])["status"], "ready", "a CSR that was refused has ended the order")
+    # Whose signature does not hold, that ca sees: the order ends, and says so.
+    lost = me.finalize(me.new_order([n, m]), broken)
+    equal((lost["status"], lost["error"]["type"]), ("invalid", PREFIX + "badCSR"), lost)
     order = me.finalize(order, make_csr([m.upper(), n], cn=n)[0])
     equal(order["status"], "valid")
     refused("orderNotReady", 403, lambda: me.finalize(order, make_csr([n, m])[0]))
@@ -781,7 +783,7 @@ def order_with(c, names, before, responder=HTTP):
         before("poll")
         a = persist(lambda: c.poll(c.authorization, at, ("valid", "invalid"), 100), 140)
         equal(a["status"], "valid", a)
-    der = make_csr(names)[0]
+    der = make_csr(names, cn=names[0])[0]
     before("finalize")
 
     def finalize():
@@ -826,11 +828,9 @@ def one_each(i, issued):
     known = {c["serial"] for c in rows}
     for names, leaf in issued:
         check(serials(leaf) in known, "in a client's hand, and not in the database:", names)
-    db = sqlite3.connect(f"file:{i.dir}/caduceus.db?mode=ro", uri=True)
     held = certificates_named(i)
     for names, leaf in issued:
-        check(held.get(names[0], 1) == 1, names, "has", held.get(names[0]), "certificates")
-    db.close()
+        equal(held.get(names[0]), 1, names, "certificates")
     i.cli("audit", "verify")
 
 
