@@ -203,6 +203,10 @@ static const char *const problem_names[ACME_PROBLEM_COUNT] = {
 	[ACME_ALREADY_REPLACED] = "alreadyReplaced", [ACME_RATE_LIMITED] = "rateLimited", [ACME_SERVER_INTERNAL] = "serverInternal",
 	[ACME_CONNECTION] = "connection", [ACME_DNS] = "dns", [ACME_TLS] = "tls", [ACME_INCORRECT_RESPONSE] = "incorrectResponse",
 	[ACME_COMPOUND] = "compound", [ACME_CONFLICT] = "conflict", [ACME_NOT_FOUND] = "notFound", [ACME_ACCOUNT_DEAD] = "accountDead",
+	[ACME_AUTO_RENEWAL_CANCELED] = "autoRenewalCanceled", [ACME_AUTO_RENEWAL_EXPIRED] = "autoRenewalExpired",
+	[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = "autoRenewalCancellationInvalid",
+	[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = "autoRenewalRevocationNotSupported",
+	[ACME_UNKNOWN_DELEGATION] = "unknownDelegation", [ACME_ONION_CAA_REQUIRED] = "onionCAARequired",
 };
 
 /* A record would be as cheap to cause as these are: they are counted. */
