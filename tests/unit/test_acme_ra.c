@@ -4,7 +4,6 @@
 #include "tests/unit/acme_world.h"
 
 #include <sqlite3.h>
-#include <time.h>
 
 /* --- The way through */
 
@@ -994,6 +993,23 @@ static void test_only_a_ready_order_is_finalized__ACME_36(void)
 	client_free(&c);
 }
 
+/* However that came about: nothing is signed for a name that is not proven any more. */
+static void test_finalize_looks_at_the_proofs_again__ACME_36(void)
+{
+	struct client c = registered("proofs", "dns:*.proofs.example");
+	int64_t order = ready_order(&c, "a.proofs.example", NULL);
+	struct acme_authorization z;
+	struct err e;
+
+	CU_ASSERT_TRUE_FATAL(store_begin(store, &e) && store_acme_authorization(store, A->order.authorization[0], &z, &e));
+	CU_ASSERT_TRUE(acme_move(ACME_AN_AUTHORIZATION, &z.state, ACME_REVOKED, &e) && store_acme_authorization_put(store, &z, &e));
+	CU_ASSERT_TRUE_FATAL(store_commit(store, &e));
+	CU_ASSERT_EQUAL(finalize(&c, order, "DNS:a.proofs.example"), ACME_UNAUTHORIZED);
+	CU_ASSERT_EQUAL(order_state(&c, order), ACME_INVALID);
+	CU_ASSERT_STRING_EQUAL(A->order.error_identifier.value, "a.proofs.example");
+	client_free(&c);
+}
+
 static void test_requests_that_do_not_fit__ACME_37(void)
 {
 	static const struct {
@@ -1511,6 +1527,26 @@ static void test_what_runs_out__ACME_26_53(void)
 	client_free(&c);
 }
 
+/* An authorization that is good for longer outlives its order's end, and serves on. */
+static void test_a_proof_outlives_its_order__ACME_53(void)
+{
+	struct client c = registered("outlive", "dns:*.outlive.example");
+	struct config was = config;
+	int64_t z;
+
+	config.acme_authorization_lifetime = 30 * US_PER_DAY;
+	CU_ASSERT_EQUAL_FATAL(new_order(&c, "bad-a.outlive.example", "good.outlive.example"), ACME_OK);
+	z = A->order.authorization[0];
+	CU_ASSERT_EQUAL(start(&c, A->order.authorization[1], ACME_HTTP_01), ACME_OK);
+	CU_ASSERT_EQUAL(start(&c, z, ACME_HTTP_01), ACME_OK);
+	later(20 * US_PER_DAY);
+	sweep_all();
+	CU_ASSERT_EQUAL(new_order(&c, "good.outlive.example", NULL), ACME_OK);
+	CU_ASSERT_EQUAL(A->order.state, ACME_READY);
+	config = was;
+	client_free(&c);
+}
+
 static void test_ended_accounts_go__ACME_53(void)
 {
 	struct client c = registered("gone", NULL), newest;
@@ -1545,11 +1581,11 @@ static void test_what_an_order_takes_of_the_disk__ACME_53(void)
 	struct client c = registered("size", "dns:*.size.example");
 	unsigned n = getenv("ACME_ORDERS") != NULL ? (unsigned)atol(getenv("ACME_ORDERS")) : 300;
 	int64_t before, full, swept;
-	clock_t cpu;
+	int64_t cpu;
 
 	sweep_all();
 	before = octets_in_use();
-	cpu = clock();
+	cpu = ra_cpu;
 	for (unsigned i = 0; i < n; i++) {
 		char name[64], san[80];
 		int64_t order;
@@ -1560,14 +1596,14 @@ static void test_what_an_order_takes_of_the_disk__ACME_53(void)
 		CU_ASSERT_EQUAL_FATAL(finalize(&c, order, san), ACME_OK);
 		CU_ASSERT_EQUAL_FATAL(ask_id(RA_ACME_CERTIFICATE, &c, order), ACME_OK);
 	}
-	cpu = clock() - cpu;
+	cpu = ra_cpu - cpu;
 	full = (octets_in_use() - before) / n;
 	later(5 * US_PER_DAY);
 	for (unsigned i = 0; i < 300 + n / 10; i++)
 		later(US_PER_SECOND / 10);
 	swept = (octets_in_use() - before) / n;
-	printf("(%lld octets an order, %lld after the sweep; %.0f us CPU with ca and client) ", (long long)full, (long long)swept,
-	       (double)cpu * 1e6 / CLOCKS_PER_SEC / n);
+	printf("(%lld octets an order, %lld after the sweep; %lld us CPU of ra) ", (long long)full, (long long)swept,
+	       (long long)(cpu / n));
 	CU_ASSERT_TRUE(full <= 4000);
 	CU_ASSERT_TRUE(swept <= 2000);
 	CU_ASSERT_TRUE(swept < full);
@@ -1839,7 +1875,8 @@ static void test_random_walks__ACME_26_27_28(void)
 			for (uint32_t m = 0; m < s->n; m++)
 				CU_ASSERT_TRUE(s->c_state[m] != ACME_PROCESSING || s->z_state[m] != ACME_PENDING);
 		}
-	CU_ASSERT_TRUE(ended[ACME_VALID] != 0 && ended[ACME_INVALID] != 0 && ended[ACME_READY] != 0);
+	if (steps == NULL)
+		CU_ASSERT_TRUE(ended[ACME_VALID] != 0 && ended[ACME_INVALID] != 0 && ended[ACME_READY] != 0);
 	for (int i = 0; i < WALKERS; i++)
 		client_free(&walkers[i].c);
 	config = was;
@@ -1967,6 +2004,7 @@ static const struct cu_case table[] = {
 	{ "what_probe_has_no_business_to_say", test_what_probe_has_no_business_to_say },
 	{ "an_authorization_is_given_up__ACME_27", test_an_authorization_is_given_up__ACME_27 },
 	{ "only_a_ready_order_is_finalized__ACME_36", test_only_a_ready_order_is_finalized__ACME_36 },
+	{ "finalize_looks_at_the_proofs_again__ACME_36", test_finalize_looks_at_the_proofs_again__ACME_36 },
 	{ "requests_that_do_not_fit__ACME_37", test_requests_that_do_not_fit__ACME_37 },
 	{ "a_request_without_a_name_gets_one__ACME_37", test_a_request_without_a_name_gets_one__ACME_37 },
 	{ "a_signature_that_does_not_hold__ACME_37", test_a_signature_that_does_not_hold__ACME_37 },
@@ -1987,6 +2025,7 @@ static const struct cu_case table[] = {
 	{ "an_account_needs_a_binding__ACME_19", test_an_account_needs_a_binding__ACME_19 },
 	{ "what_an_order_takes_of_the_disk__ACME_53", test_what_an_order_takes_of_the_disk__ACME_53 },
 	{ "what_runs_out__ACME_26_53", test_what_runs_out__ACME_26_53 },
+	{ "a_proof_outlives_its_order__ACME_53", test_a_proof_outlives_its_order__ACME_53 },
 	{ "ended_accounts_go__ACME_53", test_ended_accounts_go__ACME_53 },
 	{ "and_left", world_close },
 };
