@@ -215,14 +215,36 @@ static bool recorded(const struct operation *o, enum acme_problem p)
 	return o->name != NULL && !o->small && p != ACME_RATE_LIMITED && p != ACME_ORDER_NOT_READY && p != ACME_ACCOUNT_DOES_NOT_EXIST;
 }
 
+enum { REFUSALS_OF_ONE = 100, REFUSALS_OF_STRANGERS = 2000 }; /* records in an hour */
+
+/* Nor is what anybody may cause recorded in any number: of one account, of one address without an account, of all those. The
+ * last record says so. */
+static bool room_for_record(struct ra *ra, struct acme *s, bool *last)
+{
+	int64_t account = s->known ? s->account.id : 0;
+	const char *address = s->known ? "" : s->q.source.address;
+	int wait;
+
+	*last = false;
+	if (!rate_allows(s->rate, RATE_REFUSALS, account, address, REFUSALS_OF_ONE, ra->mono, &wait) ||
+	    (!s->known && !rate_allows(s->rate, RATE_REFUSALS, 0, "*", REFUSALS_OF_STRANGERS, ra->mono, &wait)))
+		return false;
+	rate_count(s->rate, RATE_REFUSALS, account, address, ra->mono);
+	if (!s->known)
+		rate_count(s->rate, RATE_REFUSALS, 0, "*", ra->mono);
+	*last = !rate_allows(s->rate, RATE_REFUSALS, account, address, REFUSALS_OF_ONE, ra->mono, &wait);
+	return true;
+}
+
 static void audit_refused(struct ra *ra, struct acme *s, const struct operation *o)
 {
 	struct audit_event ev = { .event = o->name, .outcome = "refused", .auth = s->known ? "acme" : "none", .source = &s->q.source,
 		                  .object_type = "request", .object = "" };
 	char actor[300] = "";
+	bool last;
 
 	acme_counted(ra, "caduceus_rejected_total", "reason=\"acme-%s\"", problem_names[s->a.problem]);
-	if (!recorded(o, s->a.problem) || !ra->store_ok)
+	if (!recorded(o, s->a.problem) || !ra->store_ok || !room_for_record(ra, s, &last))
 		return;
 	if (s->known)
 		acme_actor(&s->account, actor, sizeof actor);
@@ -230,6 +252,8 @@ static void audit_refused(struct ra *ra, struct acme *s, const struct operation 
 	audit_detail(&ev, "kind", problem_names[s->a.problem]);
 	audit_detail(&ev, "reason", s->a.detail);
 	audit_detail(&ev, "directory", s->q.realm);
+	if (last)
+		audit_detail(&ev, "further", "of this hour are counted alone");
 	audit(ra, &ev);
 }
 

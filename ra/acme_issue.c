@@ -205,7 +205,9 @@ static bool start(struct ra *ra, struct acme *s, const struct active *p, const u
 	                   e);
 }
 
-/* Every name is still proven. */
+#define NOT_PROVEN "an authorization of this order does not hold any more; order anew"
+
+/* Every name is still proven: name is empty. Else it is the first that is not. */
 static bool proven(struct ra *ra, struct acme *s, char name[STORE_NAME + 8], struct err *e)
 {
 	for (uint32_t i = 0; i < s->name_n; i++) {
@@ -217,7 +219,8 @@ static bool proven(struct ra *ra, struct acme *s, char name[STORE_NAME + 8], str
 				return false;
 			z->state = ACME_EXPIRED;
 		}
-		if (acme_authorization_seen(z, ra->now) != ACME_VALID)
+		/* Of this account and for this name, whatever number the row has. */
+		if (acme_authorization_seen(z, ra->now) != ACME_VALID || z->account != s->order.account || strcmp(z->name, name) != 0)
 			return true;
 	}
 	name[0] = 0;
@@ -258,7 +261,7 @@ bool acme_finalize(struct ra *ra, const struct in *in, struct acme *s, struct er
 	if (!is_ready(ra, s) || !proven(ra, s, name, e))
 		return false;
 	if (name[0] != 0)
-		return end_order(ra, s, ACME_UNAUTHORIZED, name, "an authorization of this order does not hold any more; order anew", e);
+		return end_order(ra, s, ACME_UNAUTHORIZED, name, NOT_PROVEN, e);
 	p = acme_realm(ra, s->order.profile);
 	if (p == NULL)
 		return end_order(ra, s, ACME_INVALID_PROFILE, "", "the order's profile was withdrawn; order anew", e);
@@ -296,6 +299,7 @@ static bool working_on(const struct ra *ra, int64_t order)
 bool acme_issue_again(struct ra *ra, struct acme *s, struct err *e)
 {
 	const struct active *p = acme_realm(ra, s->order.profile);
+	char name[STORE_NAME + 8];
 	uint8_t spki[32];
 
 	if (working_on(ra, s->order.id))
@@ -310,6 +314,13 @@ bool acme_issue_again(struct ra *ra, struct acme *s, struct err *e)
 		return acme_order_fail(ra, s, ACME_INVALID_PROFILE, "", "the order's profile was withdrawn; order anew", e);
 	if (s->order.expires <= ra->now)
 		return acme_order_fail(ra, s, ACME_MALFORMED, "", "the order has expired", e);
+	if (!proven(ra, s, name, e))
+		return false;
+	if (name[0] != 0)
+		return acme_order_fail(ra, s, ACME_UNAUTHORIZED, name, NOT_PROVEN, e);
+	/* OPS-17: what can wait takes no room that officers and new requests need. */
+	if (ra->outstanding >= RA_OUTSTANDING / 2)
+		return store_acme_order_due(ra->c.store, s->order.id, ra->now + 2 * US_PER_SECOND, e);
 	if (grant(ra, s, p, spki, e) && start(ra, s, p, spki, e))
 		return store_acme_order_due(ra->c.store, s->order.id, ra->now + ACME_DUE_AGAIN, e);
 	if (s->a.problem != ACME_OK)

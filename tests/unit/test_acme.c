@@ -434,7 +434,7 @@ static void test_a_key_that_was_changed__ACME_22(void)
 	thumbprint_of(MAKE_P256, was);
 	thumbprint_of(MAKE_P256_OTHER, is);
 	no->problem = ACME_UNAUTHORIZED;
-	strcpy(no->detail, "not this key");
+	strcpy(no->detail, ACME_STALE_KEY);
 	post_account(&t, "/acme/server/order/1", "");
 	CU_ASSERT_TRUE(t.asked != NULL && t.asked->op == RA_ACME_ORDER && memcmp(t.asked->thumbprint, was, 32) == 0);
 	done(&t);
@@ -455,6 +455,13 @@ static void test_a_key_that_was_changed__ACME_22(void)
 	CU_ASSERT_TRUE_FATAL(t.asked != NULL && t.asked->op == RA_ACME_ORDER);
 	answer(&t, no);
 	answer_key(&t, MAKE_P256);
+	CU_ASSERT_TRUE_FATAL(t.asked != NULL && t.asked->op == RA_ACME_ORDER);
+	answer(&t, no);
+	refused(&t, 403, "unauthorized");
+	done(&t);
+	/* Any other no is one: nothing is done twice for it. */
+	strcpy(no->detail, "the order is another account's");
+	post(&t, "/acme/server/order/1", "", &(struct sign){ .key = MAKE_P256 });
 	CU_ASSERT_TRUE_FATAL(t.asked != NULL && t.asked->op == RA_ACME_ORDER);
 	answer(&t, no);
 	refused(&t, 403, "unauthorized");
