@@ -303,7 +303,7 @@ def test_doctor(i):
 def test_stop_drains_and_leaves_nothing__OPS_06():
     i = Instance("stop")
     pids = list(i.roles().values())
-    equal(len(pids), 5, "roles:", i.roles())
+    equal(len(pids), 6, "roles:", i.roles())
     equal(i.stop(), 0)
     for pid in pids:
         check(not os.path.exists(f"/proc/{pid}"), "left behind:", pid)
