@@ -549,7 +549,7 @@ static bool format(void *ctx, const struct request *in, const struct answer *got
 	}
 	if (f->asked_key)
 		f->op = RA_ACME_KEY; /* what ra says of it is the answer */
-	if (f->cached && answer->problem == ACME_UNAUTHORIZED) {
+	if (f->cached && answer->problem == ACME_UNAUTHORIZED && strcmp(answer->detail, ACME_STALE_KEY) == 0) {
 		keys_drop(a->keys, f->target.realm, f->account);
 		ask_key(a, in, f, ask);
 		return true;

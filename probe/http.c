@@ -248,6 +248,10 @@ static void answered(struct errand *e, const char *address)
 	}
 	if (http_answer(status, span_of(&e->body), e->ask.key_authorization, &why))
 		errand_end(e, PROBE_GOOD, false, "%s", "");
+	else if (e->redirects != 0 && status == 200)
+		/* What stands at another's address is not shown to who has sent us there. */
+		errand_end(e, PROBE_INCORRECT_RESPONSE, false, "%.80s (%s), where a redirect leads, answers with something else than the key authorization",
+		           e->target.host, address);
 	else
 		errand_end(e, PROBE_INCORRECT_RESPONSE, status >= 500 || status == 429, "%.80s (%s) %.150s", e->target.host, address, why.text);
 }

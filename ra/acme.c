@@ -203,6 +203,10 @@ static const char *const problem_names[ACME_PROBLEM_COUNT] = {
 	[ACME_ALREADY_REPLACED] = "alreadyReplaced", [ACME_RATE_LIMITED] = "rateLimited", [ACME_SERVER_INTERNAL] = "serverInternal",
 	[ACME_CONNECTION] = "connection", [ACME_DNS] = "dns", [ACME_TLS] = "tls", [ACME_INCORRECT_RESPONSE] = "incorrectResponse",
 	[ACME_COMPOUND] = "compound", [ACME_CONFLICT] = "conflict", [ACME_NOT_FOUND] = "notFound", [ACME_ACCOUNT_DEAD] = "accountDead",
+	[ACME_AUTO_RENEWAL_CANCELED] = "autoRenewalCanceled", [ACME_AUTO_RENEWAL_EXPIRED] = "autoRenewalExpired",
+	[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = "autoRenewalCancellationInvalid",
+	[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = "autoRenewalRevocationNotSupported",
+	[ACME_UNKNOWN_DELEGATION] = "unknownDelegation", [ACME_ONION_CAA_REQUIRED] = "onionCAARequired",
 };
 
 /* A record would be as cheap to cause as these are: they are counted. */
@@ -211,14 +215,36 @@ static bool recorded(const struct operation *o, enum acme_problem p)
 	return o->name != NULL && !o->small && p != ACME_RATE_LIMITED && p != ACME_ORDER_NOT_READY && p != ACME_ACCOUNT_DOES_NOT_EXIST;
 }
 
+enum { REFUSALS_OF_ONE = 100, REFUSALS_OF_STRANGERS = 2000 }; /* records in an hour */
+
+/* Nor is what anybody may cause recorded in any number: of one account, of one address without an account, of all those. The
+ * last record says so. */
+static bool room_for_record(struct ra *ra, struct acme *s, bool *last)
+{
+	int64_t account = s->known ? s->account.id : 0;
+	const char *address = s->known ? "" : s->q.source.address;
+	int wait;
+
+	*last = false;
+	if (!rate_allows(s->rate, RATE_REFUSALS, account, address, REFUSALS_OF_ONE, ra->mono, &wait) ||
+	    (!s->known && !rate_allows(s->rate, RATE_REFUSALS, 0, "*", REFUSALS_OF_STRANGERS, ra->mono, &wait)))
+		return false;
+	rate_count(s->rate, RATE_REFUSALS, account, address, ra->mono);
+	if (!s->known)
+		rate_count(s->rate, RATE_REFUSALS, 0, "*", ra->mono);
+	*last = !rate_allows(s->rate, RATE_REFUSALS, account, address, REFUSALS_OF_ONE, ra->mono, &wait);
+	return true;
+}
+
 static void audit_refused(struct ra *ra, struct acme *s, const struct operation *o)
 {
 	struct audit_event ev = { .event = o->name, .outcome = "refused", .auth = s->known ? "acme" : "none", .source = &s->q.source,
 		                  .object_type = "request", .object = "" };
 	char actor[300] = "";
+	bool last;
 
 	acme_counted(ra, "caduceus_rejected_total", "reason=\"acme-%s\"", problem_names[s->a.problem]);
-	if (!recorded(o, s->a.problem) || !ra->store_ok)
+	if (!recorded(o, s->a.problem) || !ra->store_ok || !room_for_record(ra, s, &last))
 		return;
 	if (s->known)
 		acme_actor(&s->account, actor, sizeof actor);
@@ -226,6 +252,8 @@ static void audit_refused(struct ra *ra, struct acme *s, const struct operation 
 	audit_detail(&ev, "kind", problem_names[s->a.problem]);
 	audit_detail(&ev, "reason", s->a.detail);
 	audit_detail(&ev, "directory", s->q.realm);
+	if (last)
+		audit_detail(&ev, "further", "of this hour are counted alone");
 	audit(ra, &ev);
 }
 
@@ -244,17 +272,22 @@ static bool run(struct ra *ra, const struct in *in, struct acme *s, const struct
 void acme_request(struct ra *ra, const struct in *in)
 {
 	struct acme *s = ra->acme;
+	const struct operation *o;
 	struct err e = { 0 };
-	bool good;
+	bool good, writes;
 
 	acme_answer_clear(s);
 	s->later = s->known = false;
-	good = ra_acme_get(in->f.body, &s->q, &e) && store_savepoint(ra->c.store, &e);
-	if (good && !run(ra, in, s, &operations[s->q.op], &e)) {
-		store_rollback_to(ra->c.store);
-		s->last_order = -1;
+	good = ra_acme_get(in->f.body, &s->q, &e);
+	o = good ? &operations[s->q.op] : NULL;
+	writes = good && o->name != NULL; /* what only reads has nothing to undo */
+	good = good && (!writes || store_savepoint(ra->c.store, &e));
+	if (good && !run(ra, in, s, o, &e)) {
+		if (writes)
+			store_rollback_to(ra->c.store);
+		s->last_order = writes ? -1 : s->last_order;
 		good = false;
-	} else if (good) {
+	} else if (good && writes) {
 		good = store_release(ra->c.store, &e);
 	}
 	if (good && s->later)
@@ -264,7 +297,7 @@ void acme_request(struct ra *ra, const struct in *in)
 		return;
 	}
 	if (s->a.problem != ACME_OK)
-		audit_refused(ra, s, &operations[s->q.op]);
+		audit_refused(ra, s, o);
 	acme_give(ra, in->f.id, s);
 }
 

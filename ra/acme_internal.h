@@ -10,7 +10,7 @@
 #include "ra/internal.h"
 #include "ra/rate.h"
 
-enum { ASK_MAX = 1024, ACME_WAIT_MAX = 1024, ATTEMPTS = 3, RULES_MAX = 256 };
+enum { ASK_MAX = 1024, ASK_SHARE = 128 /* of one account: fewer than probe has under way */, ACME_WAIT_MAX = 1024, ATTEMPTS = 3, RULES_MAX = 256 };
 
 /* How long what, and how soon. */
 #define ACME_PROBE_WAIT (300 * US_PER_SECOND / 1000) /* a client waits for probe before it is told to come again */
@@ -24,7 +24,7 @@ enum { ASK_MAX = 1024, ACME_WAIT_MAX = 1024, ATTEMPTS = 3, RULES_MAX = 256 };
 struct ask {
 	bool used, sent;
 	uint32_t generation;
-	int64_t authorization;
+	int64_t authorization, account;
 	enum acme_method method;
 	uint64_t client;           /* who waits; 0 nobody */
 	int64_t answer_by;         /* mono: then it is told to come again */

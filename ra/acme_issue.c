@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { CN_MAX = 64 }; /* RFC 5280, A.1: ub-common-name */
+
 /* --- Clients that wait */
 
 bool acme_wait_add(struct acme *s, const struct acme_wait *w)
@@ -147,6 +149,24 @@ static bool same_names(struct acme *s)
 	return true;
 }
 
+/* Most clients ask without one: who the certificate is for then stands in lists by a name of it, the account's own if it is
+ * one of them. */
+static void name_subject(struct acme *s)
+{
+	const char *cn = NULL;
+
+	for (uint32_t i = 0; i < s->name_n; i++) {
+		const char *dns = strncmp(s->name[i].text, "dns:", 4) == 0 ? s->name[i].text + 4 : NULL;
+
+		if (dns == NULL || dns[0] == '*' || strlen(dns) > CN_MAX)
+			continue;
+		if (cn == NULL || strcasecmp(dns, s->account.name) == 0)
+			cn = dns;
+	}
+	if (cn != NULL && dn_first(&s->csr.dn, DN_CN) == NULL)
+		(void)!dn_add(&s->csr.dn, DN_CN, cn);
+}
+
 /* What policy makes of it; s->csr.san becomes the order's names. */
 static bool grant(struct ra *ra, struct acme *s, const struct active *p, uint8_t spki[32], struct err *e)
 {
@@ -167,6 +187,7 @@ static bool grant(struct ra *ra, struct acme *s, const struct active *p, uint8_t
 		return bad_csr(s, "the request's key is an account's; a certificate's is another one (RFC 8555, 11.1)", "");
 	s->csr.has_san = true;
 	s->csr.san = s->san;
+	name_subject(s);
 	return policy_grant(&s->grant, &p->p, &any, &s->csr, &why) || bad_csr(s, why.text, "");
 }
 
@@ -184,7 +205,9 @@ static bool start(struct ra *ra, struct acme *s, const struct active *p, const u
 	                   e);
 }
 
-/* Every name is still proven. */
+#define NOT_PROVEN "an authorization of this order does not hold any more; order anew"
+
+/* Every name is still proven: name is empty. Else it is the first that is not. */
 static bool proven(struct ra *ra, struct acme *s, char name[STORE_NAME + 8], struct err *e)
 {
 	for (uint32_t i = 0; i < s->name_n; i++) {
@@ -196,7 +219,8 @@ static bool proven(struct ra *ra, struct acme *s, char name[STORE_NAME + 8], str
 				return false;
 			z->state = ACME_EXPIRED;
 		}
-		if (acme_authorization_seen(z, ra->now) != ACME_VALID)
+		/* Of this account and for this name, whatever number the row has. */
+		if (acme_authorization_seen(z, ra->now) != ACME_VALID || z->account != s->order.account || strcmp(z->name, name) != 0)
 			return true;
 	}
 	name[0] = 0;
@@ -237,7 +261,7 @@ bool acme_finalize(struct ra *ra, const struct in *in, struct acme *s, struct er
 	if (!is_ready(ra, s) || !proven(ra, s, name, e))
 		return false;
 	if (name[0] != 0)
-		return end_order(ra, s, ACME_UNAUTHORIZED, name, "an authorization of this order does not hold any more; order anew", e);
+		return end_order(ra, s, ACME_UNAUTHORIZED, name, NOT_PROVEN, e);
 	p = acme_realm(ra, s->order.profile);
 	if (p == NULL)
 		return end_order(ra, s, ACME_INVALID_PROFILE, "", "the order's profile was withdrawn; order anew", e);
@@ -275,6 +299,7 @@ static bool working_on(const struct ra *ra, int64_t order)
 bool acme_issue_again(struct ra *ra, struct acme *s, struct err *e)
 {
 	const struct active *p = acme_realm(ra, s->order.profile);
+	char name[STORE_NAME + 8];
 	uint8_t spki[32];
 
 	if (working_on(ra, s->order.id))
@@ -289,6 +314,13 @@ bool acme_issue_again(struct ra *ra, struct acme *s, struct err *e)
 		return acme_order_fail(ra, s, ACME_INVALID_PROFILE, "", "the order's profile was withdrawn; order anew", e);
 	if (s->order.expires <= ra->now)
 		return acme_order_fail(ra, s, ACME_MALFORMED, "", "the order has expired", e);
+	if (!proven(ra, s, name, e))
+		return false;
+	if (name[0] != 0)
+		return acme_order_fail(ra, s, ACME_UNAUTHORIZED, name, NOT_PROVEN, e);
+	/* OPS-17: what can wait takes no room that officers and new requests need. */
+	if (ra->outstanding >= RA_OUTSTANDING / 2)
+		return store_acme_order_due(ra->c.store, s->order.id, ra->now + 2 * US_PER_SECOND, e);
 	if (grant(ra, s, p, spki, e) && start(ra, s, p, spki, e))
 		return store_acme_order_due(ra->c.store, s->order.id, ra->now + ACME_DUE_AGAIN, e);
 	if (s->a.problem != ACME_OK)

@@ -177,7 +177,7 @@ static bool looks_like_address(const char *name)
 	const char *last = strrchr(name, '.');
 
 	last = last != NULL ? last + 1 : name;
-	return strspn(last, "0123456789") == strlen(last);
+	return last[0] != 0 && strspn(last, "0123456789") == strlen(last);
 }
 
 static bool dns_name(struct acme *s, const struct acme_identifier *id, const struct active *p, struct san *out)
@@ -185,12 +185,13 @@ static bool dns_name(struct acme *s, const struct acme_identifier *id, const str
 	AUTO_FREE char *text = mem_printf("dns:%s", id->value);
 	struct err why;
 
-	if (strcmp(id->value, "*") == 0 || looks_like_address(id->value)) {
-		bad_name(s, id, ACME_MALFORMED, "no DNS name%s", id->value[0] == '*' ? "" : "; an address is an identifier of type ip");
+	if (strcmp(id->value, "*") != 0 && looks_like_address(id->value)) {
+		bad_name(s, id, ACME_MALFORMED, "no DNS name; an address is an identifier of type ip");
 		return false;
 	}
 	if (!san_from_text(out, text, false, &why)) {
-		bad_name(s, id, ACME_MALFORMED, "%.150s", why.text);
+		bad_name(s, id, ACME_MALFORMED, "no DNS name: labels of at most 63 letters, digits and hyphens, no dot at the end; "
+		                                "others than ASCII as xn--…; a wildcard as \"*.NAME\"");
 		return false;
 	}
 	if (out->value[0] == '*' && !p->p.wildcard) {
@@ -362,14 +363,23 @@ static bool replaces_ok(struct ra *ra, struct acme *s, struct err *e)
 
 /* --- newOrder: limits (ACME-52) */
 
+enum { REPLACES_PER_HOUR = 10 }; /* orders that take the place of one certificate */
+
+/* RFC 9773, 5: a renewal that was asked for is not slowed; one that is asked for again and again is an order like any. */
+static bool is_slowed(struct ra *ra, struct acme *s)
+{
+	int wait;
+
+	return s->order.replaced == 0 || !rate_allows(s->rate, RATE_REPLACES, s->account.id, s->order.replaces, REPLACES_PER_HOUR, ra->mono, &wait);
+}
+
 static bool limits_ok(struct ra *ra, struct acme *s, const struct buf *names, struct err *e)
 {
 	const struct config *c = ra->config;
 	int64_t pending;
 	int wait;
 
-	/* RFC 9773, 5: a renewal that was asked for is not slowed. */
-	if (s->order.replaced == 0 && !rate_allows(s->rate, RATE_ORDERS, s->account.id, "", c->acme_orders_per_minute, ra->mono, &wait))
+	if (is_slowed(ra, s) && !rate_allows(s->rate, RATE_ORDERS, s->account.id, "", c->acme_orders_per_minute, ra->mono, &wait))
 		return acme_slow(s, wait, "too many orders: at most %lld in a minute (acme.orders_per_minute)", (long long)c->acme_orders_per_minute);
 	if (s->order.replaced == 0 &&
 	    !rate_allows(s->rate, RATE_DUPLICATES, s->account.id, (const char *)names->p, c->acme_duplicates_per_day, ra->mono, &wait))
@@ -482,7 +492,9 @@ bool acme_new_order(struct ra *ra, const struct in *in, struct acme *s, struct e
 	(void)buf_str(&names);
 	if (!limits_ok(ra, s, &names, e) || !make_order(ra, s, p, e))
 		return false;
-	if (s->order.replaced == 0)
+	if (is_slowed(ra, s))
 		rate_count(s->rate, RATE_ORDERS, s->account.id, "", ra->mono);
+	if (s->order.replaced != 0)
+		rate_count(s->rate, RATE_REPLACES, s->account.id, s->order.replaces, ra->mono);
 	return acme_answer_order(ra, s, e);
 }

@@ -39,6 +39,16 @@ bool acme_is_asked(const struct acme *s, int64_t authorization)
 	return false;
 }
 
+/* Nobody's silent names keep the others' waiting. */
+static bool has_room(const struct acme *s, int64_t account)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; s->ask_n >= ASK_SHARE && i < s->ask_end; i++)
+		n += s->ask[i].used && s->ask[i].account == account;
+	return s->ask_n < ASK_MAX && n < ASK_SHARE;
+}
+
 static struct ask *ask_new(struct acme *s)
 {
 	for (size_t i = 0; i < ASK_MAX; i++) {
@@ -118,11 +128,12 @@ static void send(struct ra *ra, struct ask *k, const struct acme_authorization *
 static void ask(struct ra *ra, const struct acme_authorization *z, enum acme_method method, uint64_t client, const struct ra_source *source)
 {
 	struct acme *s = ra->acme;
-	struct ask *k = ask_new(s);
+	struct ask *k = has_room(s, z->account) ? ask_new(s) : NULL;
 
 	if (k == NULL)
 		return; /* what is processing is found by the clock */
 	k->authorization = z->id;
+	k->account = z->account;
 	k->method = method;
 	k->client = client;
 	k->answer_by = ra->mono + ACME_PROBE_WAIT;
@@ -175,7 +186,7 @@ bool acme_challenge_start(struct ra *ra, const struct in *in, struct acme *s, st
 	if (!rate_allows(s->rate, RATE_FAILURES, s->account.id, z->name, ra->config->acme_failures_per_hour, ra->mono, &wait))
 		return acme_slow(s, wait, "too many failed validations of %.200s: at most %lld in an hour (acme.failures_per_hour)", z->name,
 		                 (long long)ra->config->acme_failures_per_hour);
-	if (ask_of(s, z->id) == NULL && ra->up[RA_PORT_PROBE] && s->ask_n < ASK_MAX) {
+	if (ask_of(s, z->id) == NULL && ra->up[RA_PORT_PROBE] && has_room(s, z->account)) {
 		ask(ra, z, s->q.method, in->f.id, &s->q.source);
 		s->later = true;
 		return true;

@@ -101,6 +101,12 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 		e->retry_after = 1;
 		return false;
 	}
+	/* Before the intent: an order that waits for room keeps what this has written. */
+	if (ra->outstanding >= RA_OUTSTANDING) {
+		err_set(e, ERR_BUSY, "too many requests are under way");
+		e->retry_after = 2;
+		return false;
+	}
 	if (ra->now < g->not_before) {
 		err_set(e, ERR_BUSY, "the service's clock stands before its authority was made; nothing is issued until it is right");
 		e->retry_after = 60;

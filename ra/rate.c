@@ -7,7 +7,8 @@
 enum { ROWS = 16384, NEIGHBOURS = 4 };
 
 static const int64_t windows[RATE_COUNT] = { [RATE_ACCOUNTS] = US_PER_HOUR, [RATE_ORDERS] = US_PER_MINUTE,
-	                                     [RATE_FAILURES] = US_PER_HOUR, [RATE_DUPLICATES] = US_PER_DAY };
+	                                     [RATE_FAILURES] = US_PER_HOUR, [RATE_DUPLICATES] = US_PER_DAY,
+	                                     [RATE_REPLACES] = US_PER_HOUR, [RATE_REFUSALS] = US_PER_HOUR };
 
 struct row {
 	uint64_t key;  /* 0 free */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* What is counted; the window of each stands in rate.c. */
-enum rate_of { RATE_ACCOUNTS, RATE_ORDERS, RATE_FAILURES, RATE_DUPLICATES, RATE_COUNT };
+enum rate_of { RATE_ACCOUNTS, RATE_ORDERS, RATE_FAILURES, RATE_DUPLICATES, RATE_REPLACES, RATE_REFUSALS, RATE_COUNT };
 
 struct rate;
 struct rate *rate_new(void (*rnd)(void *out, size_t n));

@@ -433,6 +433,14 @@ static void test_names_that_are_refused__ACME_20_25(void)
 	}
 	question(RA_ACME_NEW_ORDER, &c, false);
 	CU_ASSERT_EQUAL(ask_ra(Q), ACME_MALFORMED);
+	/* What is said helps: the dot at the end is no address, and a long name does not push the advice out. */
+	CU_ASSERT_EQUAL(new_order(&c, "a.names.example.", NULL), ACME_MALFORMED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(A->sub[0].detail, "no dot at the end"));
+	CU_ASSERT_PTR_NULL(strstr(A->sub[0].detail, "address"));
+	CU_ASSERT_EQUAL(new_order(&c, "b\xc3\xbc" "cher.names.example", NULL), ACME_MALFORMED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(A->sub[0].detail, "xn--"));
+	CU_ASSERT_EQUAL(new_order(&c, "192.0.2.1", NULL), ACME_MALFORMED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(A->sub[0].detail, "type ip"));
 	client_free(&c);
 }
 
@@ -993,6 +1001,23 @@ static void test_only_a_ready_order_is_finalized__ACME_36(void)
 	client_free(&c);
 }
 
+/* However that came about: nothing is signed for a name that is not proven any more. */
+static void test_finalize_looks_at_the_proofs_again__ACME_36(void)
+{
+	struct client c = registered("proofs", "dns:*.proofs.example");
+	int64_t order = ready_order(&c, "a.proofs.example", NULL);
+	struct acme_authorization z;
+	struct err e;
+
+	CU_ASSERT_TRUE_FATAL(store_begin(store, &e) && store_acme_authorization(store, A->order.authorization[0], &z, &e));
+	CU_ASSERT_TRUE(acme_move(ACME_AN_AUTHORIZATION, &z.state, ACME_REVOKED, &e) && store_acme_authorization_put(store, &z, &e));
+	CU_ASSERT_TRUE_FATAL(store_commit(store, &e));
+	CU_ASSERT_EQUAL(finalize(&c, order, "DNS:a.proofs.example"), ACME_UNAUTHORIZED);
+	CU_ASSERT_EQUAL(order_state(&c, order), ACME_INVALID);
+	CU_ASSERT_STRING_EQUAL(A->order.error_identifier.value, "a.proofs.example");
+	client_free(&c);
+}
+
 static void test_requests_that_do_not_fit__ACME_37(void)
 {
 	static const struct {
@@ -1054,6 +1079,37 @@ static void test_requests_that_do_not_fit__ACME_37(void)
 	client_free(&d);
 }
 
+/* The CN of a certificate whose request has none: the account's name if it is one of the names, else the first that fits. */
+static void test_a_request_without_a_name_gets_one__ACME_37(void)
+{
+	static const struct {
+		const char *first, *second, *san, *cn;
+	} t[] = {
+		{ "a.cn.example", "named.cn.example", "DNS:a.cn.example,DNS:named.cn.example", "CN=named.cn.example," },
+		{ "a.cn.example", "b.cn.example", "DNS:a.cn.example,DNS:b.cn.example", "CN=a.cn.example," },
+		{ "a23456789012345678901234567890123456789012345678901234567890123.cn.example", NULL,
+		  "DNS:a23456789012345678901234567890123456789012345678901234567890123.cn.example", "O=" },
+	};
+	struct client c = registered("named.cn.example", "dns:*.cn.example");
+	struct cert *parsed = mem_new(sizeof *parsed);
+	AUTO_BUF der = { 0 };
+	struct err e;
+
+	for (size_t i = 0; i < COUNT_OF(t); i++) {
+		int64_t order = ready_order(&c, t[i].first, t[i].second);
+		char text[600] = "";
+		struct dn dn;
+
+		CU_ASSERT_EQUAL(finalize(&c, order, t[i].san), ACME_OK);
+		leaf_of(&c, order, &der);
+		CU_ASSERT_TRUE(cert_parse(parsed, der.p, der.n, &e) && dn_parse(&dn, parsed->subject, NULL, &e));
+		dn_text(&dn, text, sizeof text);
+		CU_ASSERT_EQUAL(strncmp(text, t[i].cn, strlen(t[i].cn)), 0);
+	}
+	free(parsed);
+	client_free(&c);
+}
+
 /* Whoever asks does not hold the key: ca finds out, and the order ends with that reason. */
 static void test_a_signature_that_does_not_hold__ACME_37(void)
 {
@@ -1103,6 +1159,91 @@ static void test_a_slow_signer_means_processing__ACME_38(void)
 	CU_ASSERT_EQUAL(order_state(&c, order), ACME_PROCESSING);
 	ra_peer(ra, RA_PORT_CA, true, box_time, mono());
 	settle();
+	later(3 * US_PER_SECOND);
+	turns(10);
+	CU_ASSERT_EQUAL(order_state(&c, order), ACME_VALID);
+	client_free(&c);
+}
+
+/* What waits for the signer is still to be proven when the signer is there. */
+static void test_given_up_while_the_signer_is_away__ACME_27_38(void)
+{
+	struct client c = registered("away", "dns:*.away.example");
+	int64_t order = ready_order(&c, "a.away.example", NULL), z = A->order.authorization[0];
+
+	ra_peer(ra, RA_PORT_CA, false, box_time, mono());
+	turn();
+	CU_ASSERT_EQUAL(finalize(&c, order, "DNS:a.away.example"), ACME_OK);
+	CU_ASSERT_EQUAL(A->order.state, ACME_PROCESSING);
+	CU_ASSERT_EQUAL(ask_id(RA_ACME_AUTHORIZATION_END, &c, z), ACME_OK);
+	ra_peer(ra, RA_PORT_CA, true, box_time, mono());
+	settle();
+	later(3 * US_PER_SECOND);
+	turns(10);
+	CU_ASSERT_EQUAL(order_state(&c, order), ACME_INVALID);
+	CU_ASSERT_EQUAL(A->order.error, ACME_UNAUTHORIZED);
+	CU_ASSERT_STRING_EQUAL(A->order.error_identifier.value, "a.away.example");
+	client_free(&c);
+}
+
+static void execute(const char *sql)
+{
+	AUTO_FREE char *path = mem_printf("%s/t.db", box_dir);
+	sqlite3 *db = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &db), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* A number alone proves nothing: the row behind it must be of this account and name. */
+static void test_another_name_s_authorization__ACME_36(void)
+{
+	static const char *const changes[] = { "name = 'dns:b.borrowed.example'", "account = account + 1" };
+	struct client c = registered("borrowed", "dns:*.borrowed.example");
+
+	config.acme_authorization_lifetime = US_PER_HOUR;
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		AUTO_FREE char *name = mem_printf("a%zu.borrowed.example", i);
+		AUTO_FREE char *san = mem_printf("DNS:%s", name);
+		int64_t order = ready_order(&c, name, NULL), z = A->order.authorization[0];
+		AUTO_FREE char *sql = mem_printf("UPDATE acme_authorization SET %s WHERE id = %lld", changes[i], (long long)z);
+
+		execute(sql);
+		CU_ASSERT_EQUAL(finalize(&c, order, san), ACME_UNAUTHORIZED);
+		CU_ASSERT_EQUAL(order_state(&c, order), ACME_INVALID);
+	}
+	config.acme_authorization_lifetime = US_PER_DAY;
+	client_free(&c);
+}
+
+static int64_t count_of(const char *table);
+
+/* No room for another signature: the order waits, and no serial is drawn for nothing. */
+static void test_no_room_at_the_signer__ACME_38(void)
+{
+	struct client c = registered("room", "dns:*.room.example");
+	int64_t order = ready_order(&c, "a.room.example", NULL), intents;
+	AUTO(EVP_PKEY) *key = EVP_EC_gen("P-256");
+	unsigned outstanding = ra->outstanding, before = issues;
+	AUTO_BUF csr = { 0 };
+	uint64_t id;
+
+	make_csr(key, NULL, "DNS:a.room.example", 0, NULL, &csr);
+	finalize_question(&c, order, &csr);
+	id = begin_ask(Q);
+	intents = count_of("intent");
+	ra->outstanding = RA_OUTSTANDING;
+	turns(3);
+	CU_ASSERT_TRUE(take(id));
+	CU_ASSERT_EQUAL(A->order.state, ACME_PROCESSING);
+	CU_ASSERT_EQUAL(count_of("intent"), intents);
+	/* Half is for what can't wait. */
+	ra->outstanding = RA_OUTSTANDING / 2;
+	later(3 * US_PER_SECOND);
+	CU_ASSERT_EQUAL(issues, before);
+	CU_ASSERT_EQUAL(count_of("intent"), intents);
+	ra->outstanding = outstanding;
 	later(3 * US_PER_SECOND);
 	turns(10);
 	CU_ASSERT_EQUAL(order_state(&c, order), ACME_VALID);
@@ -1371,6 +1512,14 @@ static void test_limits__ACME_52(void)
 	CU_ASSERT_TRUE(A->retry_after >= 1 && A->retry_after <= 60);
 	/* RFC 9773, 5: a renewal that was asked for is not slowed. */
 	CU_ASSERT_EQUAL(replacing(&c, "a.limits.example", id), ACME_OK);
+	/* One that is begun and given up time and again is an order like any. */
+	for (int i = 0; i < 9; i++) {
+		CU_ASSERT_EQUAL(ask_id(RA_ACME_ORDER, &c, A->order.id), ACME_OK);
+		CU_ASSERT_EQUAL(ask_id(RA_ACME_AUTHORIZATION_END, &c, A->order.authorization[0]), ACME_OK);
+		CU_ASSERT_EQUAL(replacing(&c, "a.limits.example", id), ACME_OK);
+	}
+	CU_ASSERT_EQUAL(ask_id(RA_ACME_AUTHORIZATION_END, &c, A->order.authorization[0]), ACME_OK);
+	CU_ASSERT_EQUAL(replacing(&c, "a.limits.example", id), ACME_RATE_LIMITED);
 	later(61 * US_PER_SECOND);
 	CU_ASSERT_EQUAL(new_order(&c, "b.limits.example", NULL), ACME_OK);
 	config.acme_orders_per_minute = 0;
@@ -1416,12 +1565,100 @@ static void test_limits__ACME_52(void)
 	client_free(&holder);
 }
 
+/* What costs nothing to send is not written down without end. */
+static void test_refusals_do_not_fill_the_audit__ACME_52(void)
+{
+	struct client n = client_new("server"), c = registered("loud", "dns:a.loud.example"), quiet = registered("quiet", "dns:a.quiet.example");
+	int64_t before;
+
+	later(3601 * US_PER_SECOND);
+	before = count_of("audit");
+	for (int i = 0; i < 150; i++)
+		CU_ASSERT_EQUAL(new_account(&n, NULL), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 100);
+	CU_ASSERT_EQUAL(audited("acme.account.new", "are counted alone"), 1);
+	/* Another address has its own. */
+	question(RA_ACME_NEW_ACCOUNT, &n, true);
+	strcpy(Q->source.address, "192.0.2.77");
+	CU_ASSERT_EQUAL(ask_ra(Q), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 101);
+	for (int i = 0; i < 150; i++)
+		CU_ASSERT_EQUAL(new_order(&c, "b.loud.example", NULL), ACME_REJECTED_IDENTIFIER);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 201);
+	CU_ASSERT_EQUAL(new_order(&quiet, "b.quiet.example", NULL), ACME_REJECTED_IDENTIFIER);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 202);
+	/* From many addresses: so many of strangers in all. */
+	for (int i = 0; i < 2100; i++) {
+		question(RA_ACME_NEW_ACCOUNT, &n, true);
+		snprintf(Q->source.address, sizeof Q->source.address, "2001:db8::%x", i);
+		CU_ASSERT_EQUAL(ask_ra(Q), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	}
+	CU_ASSERT_EQUAL(count_of("audit"), before + 202 + 2000 - 101);
+	later(3601 * US_PER_SECOND);
+	before = count_of("audit");
+	CU_ASSERT_EQUAL(new_account(&n, NULL), ACME_EXTERNAL_ACCOUNT_REQUIRED);
+	CU_ASSERT_EQUAL(count_of("audit"), before + 1);
+	client_free(&n);
+	client_free(&c);
+	client_free(&quiet);
+}
+
+/* Silent names of one account do not keep another's waiting. */
+static void test_one_account_does_not_take_all_of_probe__ACME_52(void)
+{
+	struct client c = registered("silent", "dns:*.silent.example"), d = registered("heard", "dns:*.heard.example");
+	int64_t z[200];
+	size_t n = 0;
+
+	for (int k = 0; k < 2; k++) {
+		question(RA_ACME_NEW_ORDER, &c, false);
+		for (int i = 0; i < 100; i++) {
+			AUTO_FREE char *name = mem_printf("n%d-%d.silent.example", k, i);
+
+			add_identifier("dns", name);
+		}
+		CU_ASSERT_EQUAL_FATAL(ask_ra(Q), ACME_OK);
+		for (uint32_t i = 0; i < A->order.authorization_n; i++)
+			z[n++] = A->order.authorization[i];
+	}
+	CU_ASSERT_EQUAL_FATAL(n, 200);
+	probe_silent = true;
+	turns(3);
+	asked_n = 0;
+	for (size_t i = 0; i < n; i++) {
+		question(RA_ACME_CHALLENGE_START, &c, false);
+		Q->id = z[i];
+		Q->method = ACME_DNS_01;
+		(void)begin_ask(Q);
+		turn();
+	}
+	CU_ASSERT_EQUAL(asked_n, ASK_SHARE);
+	CU_ASSERT_EQUAL(new_order(&d, "a.heard.example", NULL), ACME_OK);
+	question(RA_ACME_CHALLENGE_START, &d, false);
+	Q->id = A->order.authorization[0];
+	Q->method = ACME_DNS_01;
+	(void)begin_ask(Q);
+	turn();
+	CU_ASSERT_EQUAL(asked_n, ASK_SHARE + 1);
+	CU_ASSERT_STRING_EQUAL(last_ask.name, "a.heard.example");
+	/* Those that had no room come by themselves. */
+	probe_silent = false;
+	turns(3);
+	for (int i = 0; i < 10; i++)
+		later(31 * US_PER_SECOND);
+	for (size_t i = 0; i < n; i++)
+		CU_ASSERT_EQUAL(authorization_state(&c, z[i]), ACME_VALID);
+	for (size_t i = 0; i < COUNT_OF(answers); i++)
+		answers[i].used = false;
+	client_free(&c);
+	client_free(&d);
+}
+
 /* --- Time */
 
-static int64_t count_of(const char *table)
+static int64_t number_of(const char *sql)
 {
 	AUTO_FREE char *uri = mem_printf("file:%s/t.db", box_dir);
-	AUTO_FREE char *sql = mem_printf("SELECT count(*) FROM %s", table);
 	sqlite3 *db = NULL;
 	sqlite3_stmt *q = NULL;
 	int64_t n = -1;
@@ -1480,6 +1717,26 @@ static void test_what_runs_out__ACME_26_53(void)
 	client_free(&c);
 }
 
+/* An authorization that is good for longer outlives its order's end, and serves on. */
+static void test_a_proof_outlives_its_order__ACME_53(void)
+{
+	struct client c = registered("outlive", "dns:*.outlive.example");
+	struct config was = config;
+	int64_t z;
+
+	config.acme_authorization_lifetime = 30 * US_PER_DAY;
+	CU_ASSERT_EQUAL_FATAL(new_order(&c, "bad-a.outlive.example", "good.outlive.example"), ACME_OK);
+	z = A->order.authorization[0];
+	CU_ASSERT_EQUAL(start(&c, A->order.authorization[1], ACME_HTTP_01), ACME_OK);
+	CU_ASSERT_EQUAL(start(&c, z, ACME_HTTP_01), ACME_OK);
+	later(20 * US_PER_DAY);
+	sweep_all();
+	CU_ASSERT_EQUAL(new_order(&c, "good.outlive.example", NULL), ACME_OK);
+	CU_ASSERT_EQUAL(A->order.state, ACME_READY);
+	config = was;
+	client_free(&c);
+}
+
 static void test_ended_accounts_go__ACME_53(void)
 {
 	struct client c = registered("gone", NULL), newest;
@@ -1494,6 +1751,54 @@ static void test_ended_accounts_go__ACME_53(void)
 	CU_ASSERT_EQUAL(ask_id(RA_ACME_ACCOUNT, &newest, 0), ACME_OK);
 	client_free(&c);
 	client_free(&newest);
+}
+
+static int64_t count_of(const char *table)
+{
+	AUTO_FREE char *sql = mem_printf("SELECT count(*) FROM %s", table);
+
+	return number_of(sql);
+}
+
+static int64_t octets_in_use(void)
+{
+	return (number_of("PRAGMA page_count") - number_of("PRAGMA freelist_count")) * number_of("PRAGMA page_size");
+}
+
+/* Whole orders, their certificates and audit records included: before the sweep, and after it. */
+static void test_what_an_order_takes_of_the_disk__ACME_53(void)
+{
+	struct client c = registered("size", "dns:*.size.example");
+	unsigned n = getenv("ACME_ORDERS") != NULL ? (unsigned)atol(getenv("ACME_ORDERS")) : 300;
+	int64_t before, full, swept;
+	int64_t cpu;
+
+	sweep_all();
+	before = octets_in_use();
+	cpu = ra_cpu;
+	for (unsigned i = 0; i < n; i++) {
+		char name[64], san[80];
+		int64_t order;
+
+		snprintf(name, sizeof name, "host-%u.size.example", i);
+		snprintf(san, sizeof san, "DNS:%s", name);
+		order = ready_order(&c, name, NULL);
+		CU_ASSERT_EQUAL_FATAL(finalize(&c, order, san), ACME_OK);
+		CU_ASSERT_EQUAL_FATAL(ask_id(RA_ACME_CERTIFICATE, &c, order), ACME_OK);
+	}
+	cpu = ra_cpu - cpu;
+	full = (octets_in_use() - before) / n;
+	later(5 * US_PER_DAY);
+	for (unsigned i = 0; i < 300 + n / 10; i++)
+		later(US_PER_SECOND / 10);
+	swept = (octets_in_use() - before) / n;
+	printf("(%lld octets an order, %lld after the sweep; %lld us CPU of ra) ", (long long)full, (long long)swept,
+	       (long long)(cpu / n));
+	CU_ASSERT_TRUE(full <= 4000);
+	CU_ASSERT_TRUE(swept <= 2000);
+	CU_ASSERT_TRUE(swept < full);
+	CU_ASSERT_EQUAL(count_of("acme_authorization WHERE account = (SELECT max(account) FROM acme_order)"), 0);
+	client_free(&c);
 }
 
 /* --- Restarts: ra dies between any two steps; nothing is lost that was answered, nothing is issued twice. */
@@ -1760,7 +2065,8 @@ static void test_random_walks__ACME_26_27_28(void)
 			for (uint32_t m = 0; m < s->n; m++)
 				CU_ASSERT_TRUE(s->c_state[m] != ACME_PROCESSING || s->z_state[m] != ACME_PENDING);
 		}
-	CU_ASSERT_TRUE(ended[ACME_VALID] != 0 && ended[ACME_INVALID] != 0 && ended[ACME_READY] != 0);
+	if (steps == NULL)
+		CU_ASSERT_TRUE(ended[ACME_VALID] != 0 && ended[ACME_INVALID] != 0 && ended[ACME_READY] != 0);
 	for (int i = 0; i < WALKERS; i++)
 		client_free(&walkers[i].c);
 	config = was;
@@ -1888,15 +2194,22 @@ static const struct cu_case table[] = {
 	{ "what_probe_has_no_business_to_say", test_what_probe_has_no_business_to_say },
 	{ "an_authorization_is_given_up__ACME_27", test_an_authorization_is_given_up__ACME_27 },
 	{ "only_a_ready_order_is_finalized__ACME_36", test_only_a_ready_order_is_finalized__ACME_36 },
+	{ "finalize_looks_at_the_proofs_again__ACME_36", test_finalize_looks_at_the_proofs_again__ACME_36 },
 	{ "requests_that_do_not_fit__ACME_37", test_requests_that_do_not_fit__ACME_37 },
+	{ "a_request_without_a_name_gets_one__ACME_37", test_a_request_without_a_name_gets_one__ACME_37 },
 	{ "a_signature_that_does_not_hold__ACME_37", test_a_signature_that_does_not_hold__ACME_37 },
 	{ "a_slow_signer_means_processing__ACME_38", test_a_slow_signer_means_processing__ACME_38 },
+	{ "given_up_while_the_signer_is_away__ACME_27_38", test_given_up_while_the_signer_is_away__ACME_27_38 },
+	{ "another_name_s_authorization__ACME_36", test_another_name_s_authorization__ACME_36 },
+	{ "no_room_at_the_signer__ACME_38", test_no_room_at_the_signer__ACME_38 },
 	{ "a_signer_that_dies__ACME_38", test_a_signer_that_dies__ACME_38 },
 	{ "three_may_revoke_and_a_stranger_not__ACME_41", test_three_may_revoke_and_a_stranger_not__ACME_41 },
 	{ "reasons__ACME_42", test_reasons__ACME_42 },
 	{ "when_to_renew__ACME_43_44", test_when_to_renew__ACME_43_44 },
 	{ "what_an_order_replaces__ACME_45", test_what_an_order_replaces__ACME_45 },
 	{ "limits__ACME_52", test_limits__ACME_52 },
+	{ "refusals_do_not_fill_the_audit__ACME_52", test_refusals_do_not_fill_the_audit__ACME_52 },
+	{ "one_account_does_not_take_all_of_probe__ACME_52", test_one_account_does_not_take_all_of_probe__ACME_52 },
 	{ "a_restart_at_every_step__ACME_26_28", test_a_restart_at_every_step__ACME_26_28 },
 	{ "the_table_of_states__ACME_26_27_28", test_the_table_of_states__ACME_26_27_28 },
 	{ "random_walks__ACME_26_27_28", test_random_walks__ACME_26_27_28 },
@@ -1905,7 +2218,9 @@ static const struct cu_case table[] = {
 	{ "probe_away_is_said", test_probe_away_is_said },
 	/* Time passes: days, then months. */
 	{ "an_account_needs_a_binding__ACME_19", test_an_account_needs_a_binding__ACME_19 },
+	{ "what_an_order_takes_of_the_disk__ACME_53", test_what_an_order_takes_of_the_disk__ACME_53 },
 	{ "what_runs_out__ACME_26_53", test_what_runs_out__ACME_26_53 },
+	{ "a_proof_outlives_its_order__ACME_53", test_a_proof_outlives_its_order__ACME_53 },
 	{ "ended_accounts_go__ACME_53", test_ended_accounts_go__ACME_53 },
 	{ "and_left", world_close },
 };

@@ -400,6 +400,34 @@ static void test_redirects_that_lead_astray__ACME_30__ACME_31(void)
 	probe_free(p);
 }
 
+static void serve_secret(int fd, void *arg)
+{
+	if (redirects_left == 0) {
+		read_head(fd, web.request, sizeof web.request);
+		say_ok(fd, "admin:hunter2");
+		return;
+	}
+	serve_redirects(fd, arg);
+}
+
+/* Whoever sends the prober somewhere does not hear what is there. */
+static void test_a_redirect_reads_nothing_out__ACME_31(void)
+{
+	struct probe *p = prober("127.0.0.0/8", 0);
+	const struct probe_result *r;
+
+	redirects_left = 1;
+	web_says(serve_secret, "/private");
+	r = go(p, PROBE_HTTP_01, "web.test");
+	WANTED(r, PROBE_INCORRECT_RESPONSE, false, "where a redirect leads");
+	CU_ASSERT_PTR_NULL(strstr(r->detail, "hunter2"));
+	CU_ASSERT_PTR_NULL(strstr(r->evidence, "hunter2"));
+	/* Its own answer helps to find the mistake. */
+	redirects_left = 0;
+	WANTED(go(p, PROBE_HTTP_01, "web.test"), PROBE_INCORRECT_RESPONSE, false, "hunter2");
+	probe_free(p);
+}
+
 static void serve_either(int fd, void *arg);
 
 static void serve_no_tls(int fd, void *arg)
@@ -1260,6 +1288,7 @@ static const struct cu_case cases[] = {
 	{ "http_closed_port__ACME_13", test_http_closed_port__ACME_13 },
 	{ "redirects__ACME_30", test_redirects__ACME_30 },
 	{ "redirects_that_lead_astray__ACME_30__ACME_31", test_redirects_that_lead_astray__ACME_30__ACME_31 },
+	{ "a_redirect_reads_nothing_out__ACME_31", test_a_redirect_reads_nothing_out__ACME_31 },
 	{ "redirect_to_https__ACME_30", test_redirect_to_https__ACME_30 },
 	{ "no_proxy_from_the_environment__ACME_31", test_no_proxy_from_the_environment__ACME_31 },
 	{ "fenced_names__ACME_31", test_fenced_names__ACME_31 },
