@@ -677,13 +677,13 @@ def walk(i, seed, steps, errors, done):
 
     def act():
         what = r.random()
-        if not orders or what < 0.2:
+        if not orders or what < 0.12:
             names = [f"r{seed}-{r.randrange(10**9)}.ward.example" for _ in range(r.choice((1, 1, 1, 2, 5)))]
             orders.append([c.new_order(names), names])
             return
-        row = r.choice(orders)
+        row = r.choice(orders[-4:] if r.random() < 0.8 else orders)
         order, names = row
-        if what < 0.35:
+        if what < 0.2:
             row[0] = c.order(order["url"])
         elif what < 0.7:
             at = r.choice(order["authorizations"])
@@ -733,7 +733,7 @@ def walk(i, seed, steps, errors, done):
 
 def test_random_walks__ACME_26__ACME_27__ACME_28(i):
     errors, done = [], []
-    walkers, steps = (12, 400) if LONG else (6, 60)
+    walkers, steps = (12, 600) if LONG else (6, 100)
     threads = [threading.Thread(target=walk, args=(i, SEED * 100 + k, steps, errors, done)) for k in range(walkers)]
     for t in threads:
         t.start()
