@@ -164,9 +164,9 @@ def test_signatures__ACME_05__ACME_06__ACME_07__ACME_08__ACME_09(i):
     equal(send(head(kid=unknown))[:2], (400, "accountDoesNotExist"))
     for raw in (b"", b"{", b"[]", b"null", b'{"protected":"e30","protected":"e30","payload":"","signature":""}', b"[" * 20000):
         equal(me.send(there, raw).status, 400, raw[:40])
-    reply = me.exchange("POST", there, b"x" * (1 << 20), {"Content-Type": "application/jose+json"})
-    check(reply.status in (400, 413), reply.status)
-    me.link = None
+    # curl waits for leave before it sends so much, and hears that it may not.
+    reply = i.http(there, "-H", "Content-Type: application/jose+json", "-H", "Expect: 100-continue", data=b"x" * (1 << 20))
+    equal((reply.status, reply.headers["content-type"]), (413, "application/problem+json"))
     for kind in ("ES384", "ES512", "EdDSA", "RS256"):
         c = client(i, key=new_key(kind))
         equal(c.new_order([name()])["status"], "pending", kind)
