@@ -5,29 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The names that a standalone client can prove: no rule for many, nothing that certbot takes for no name. */
-static void print_domains(const struct invocation *i, const char *name)
-{
-	if (strchr(name, '.') != NULL)
-		printf(" -d %s", name);
-	for (size_t k = 0; k < i->given_n; k++) {
-		const char *v = i->given[k].value;
-
-		if (strcmp(i->given[k].option->name, "san") == 0 && strncmp(v, "dns:", 4) == 0 && v[4] != '*')
-			printf(" -d %s", v + 4);
-	}
-	printf("\n");
-}
-
 /* The line to paste: everything filled in. */
 static void print_paste(const struct invocation *i, json_t *d)
 {
+	bool named = false;
+
 	printf("\nOn the server (the trust anchor is %s/trust/root.pem; compare its fingerprint):\n\n", i->dir);
 	printf("  export REQUESTS_CA_BUNDLE=%s/trust/root.pem\n", i->dir);
 	printf("  certbot register --server %s --agree-tos --register-unsafely-without-email \\\n", member(d, "directory"));
 	printf("          --eab-kid %s --eab-hmac-key %s\n", member(d, "kid"), member(d, "hmac_key"));
 	printf("  certbot certonly --server %s --standalone", member(d, "directory"));
-	print_domains(i, member(d, "name"));
+	for (size_t k = 0; k < i->given_n; k++) {
+		const char *san = i->given[k].value;
+
+		if (strcmp(i->given[k].option->name, "san") != 0 || strncmp(san, "dns:", 4) != 0 || san[4] == '*')
+			continue;
+		printf(" -d %s", san + 4);
+		named = true;
+	}
+	printf("%s%s\n", named ? "" : " -d ", named ? "" : member(d, "name"));
 }
 
 static enum exit_code eab_add(struct invocation *i)

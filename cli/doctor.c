@@ -65,6 +65,42 @@ static void resolve(struct exam *x, const char *key, const char *url)
 		freeaddrinfo(list);
 }
 
+/* Any answer to a question for the root's servers will do: RFC 1035, 4.1. */
+static bool dns_answers(const struct addrinfo *to)
+{
+	static const uint8_t query[] = { 0x51, 0xca, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1 };
+	AUTO_FD int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const struct timeval wait = { .tv_sec = 1 };
+	uint8_t answer[512];
+	ssize_t n = 0;
+
+	if (fd < 0 || connect(fd, to->ai_addr, to->ai_addrlen) != 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
+		return false;
+	for (int tries = 0; tries < 2 && n < 12; tries++)
+		n = send(fd, query, sizeof query, MSG_NOSIGNAL) == (ssize_t)sizeof query ? recv(fd, answer, sizeof answer, 0) : 0;
+	return n >= 12 && memcmp(answer, query, 2) == 0 && (answer[2] & 0x80) != 0;
+}
+
+/* The system's own is asked by what stands above. */
+static void resolver(struct exam *x)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+	struct addrinfo *list = NULL;
+	char host[128], text[8];
+	uint16_t port;
+
+	if (strcmp(x->c->acme_resolver, "system") == 0 || !config_host_port(x->c->acme_resolver, host, sizeof host, &port))
+		return;
+	snprintf(text, sizeof text, "%u", port);
+	if (getaddrinfo(host, text, &hints, &list) == 0 && dns_answers(list))
+		say(x, FINE, "acme.resolver", "%s answers", x->c->acme_resolver);
+	else
+		say(x, WRONG, "acme.resolver", "%s does not answer: no ACME name can be validated; is the DNS server up, and the port right?",
+		    x->c->acme_resolver);
+	if (list != NULL)
+		freeaddrinfo(list);
+}
+
 /* Secrets are their owner's alone, and so are the folders around them; nobody else writes beside them. */
 static void permissions(struct exam *x)
 {
@@ -199,7 +235,7 @@ static void service(struct exam *x)
 		return;
 	}
 	json_object_foreach(doc, name, v) {
-		static const char *const checks[] = { "database", "audit", "signer", "hsm", "va", "crl", "disk", "clock" };
+		static const char *const checks[] = { "database", "audit", "signer", "hsm", "va", "crl", "disk", "clock", "authorities", "probe" };
 
 		for (size_t k = 0; k < COUNT_OF(checks); k++)
 			if (strcmp(checks[k], name) == 0 && json_is_string(v) && strcmp(json_string_value(v), "ok") != 0)
@@ -231,6 +267,7 @@ static enum exit_code doctor(struct invocation *i)
 	say(&x, FINE, "configuration", "no mistakes");
 	resolve(&x, "public.enroll", c->public_enroll);
 	resolve(&x, "public.va", c->public_va);
+	resolver(&x);
 	permissions(&x);
 	pin_latch(&x);
 	disk(&x);

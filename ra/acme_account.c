@@ -25,7 +25,8 @@ bool acme_signer(struct ra *ra, struct acme *s, struct err *e)
 		return acme_no(s, ACME_UNAUTHORIZED, ACME_STALE_KEY);
 	s->known = true;
 	if (s->account.state != ACME_VALID)
-		return acme_no(s, ACME_ACCOUNT_DEAD, "the account is %s", acme_state_name((enum acme_state)s->account.state));
+		return acme_no(s, ACME_ACCOUNT_DEAD, "the account is %s%s", acme_state_name((enum acme_state)s->account.state),
+		               s->account.state == ACME_REVOKED ? ": a PKI officer has voided it" : ": register another one");
 	return true;
 }
 
@@ -98,13 +99,15 @@ static bool mac_fits(const struct acme_eab *k, const struct ra_acme *q)
 	       text_equal_const_time(mac, q->eab.mac.p, n);
 }
 
+#define NO_SUCH_KEY "external account binding: the MAC does not hold under this kid; give the client both as caduceus acme eab add has printed them"
+
 /* What a key's owner may hear; who does not have it hears nothing. */
 static bool key_counts(struct ra *ra, struct acme *s, const struct acme_eab *k)
 {
 	char when[32];
 
 	if (!mac_fits(k, &s->q))
-		return acme_no(s, ACME_UNAUTHORIZED, "external account binding: the MAC does not hold under this kid");
+		return acme_no(s, ACME_UNAUTHORIZED, NO_SUCH_KEY);
 	if (strcmp(k->realm, s->q.realm) != 0)
 		return acme_no(s, ACME_UNAUTHORIZED, "external account binding: this key is for the directory %s, not %s", k->realm, s->q.realm);
 	if (k->disabled)
@@ -113,7 +116,8 @@ static bool key_counts(struct ra *ra, struct acme *s, const struct acme_eab *k)
 	if (k->expires != 0 && k->expires <= ra->now)
 		return acme_no(s, ACME_UNAUTHORIZED, "external account binding: this key has expired on %s; ask a PKI officer", when);
 	if (k->uses != 0 && k->used >= k->uses)
-		return acme_no(s, ACME_UNAUTHORIZED, "external account binding: this key has made as many accounts as it may (%lld)", (long long)k->uses);
+		return acme_no(s, ACME_UNAUTHORIZED, "external account binding: this key has made as many accounts as it may (%lld); ask a PKI officer for another",
+		               (long long)k->uses);
 	return true;
 }
 
@@ -124,7 +128,7 @@ static bool bind(struct ra *ra, struct acme *s, struct err *e)
 
 	if (!store_acme_eab_find(ra->c.store, s->q.eab.kid, &k, e))
 		return e->kind != ERR_NOT_FOUND ? false
-		                                : acme_no(s, ACME_UNAUTHORIZED, "external account binding: the MAC does not hold under this kid");
+		                                : acme_no(s, ACME_UNAUTHORIZED, NO_SUCH_KEY);
 	good = key_counts(ra, s, &k) && store_acme_eab_use(ra->c.store, k.id, e);
 	s->account.eab = k.id;
 	s->account.subject = k.subject;
@@ -162,7 +166,7 @@ static bool terms_ok(struct ra *ra, struct acme *s)
 {
 	if (strcmp(ra->config->acme_terms, "none") == 0 || s->q.terms_agreed)
 		return true;
-	return acme_no(s, ACME_USER_ACTION_REQUIRED, "the terms of service at %.200s must be agreed to", ra->config->acme_terms);
+	return acme_no(s, ACME_USER_ACTION_REQUIRED, "the terms of service at %.200s must be agreed to (most clients: --agree-tos)", ra->config->acme_terms);
 }
 
 static void take_terms(const struct ra *ra, struct acme *s)
@@ -194,7 +198,8 @@ static void audit_account(struct ra *ra, struct acme *s, const char *event, cons
 static bool existing(struct acme *s)
 {
 	if (s->account.state != ACME_VALID)
-		return acme_no(s, ACME_ACCOUNT_DEAD, "the account of this key is %s", acme_state_name((enum acme_state)s->account.state));
+		return acme_no(s, ACME_ACCOUNT_DEAD, "the account of this key is %s: register with another key%s", acme_state_name((enum acme_state)s->account.state),
+		               s->account.state == ACME_REVOKED ? ", and ask the PKI officer who has voided it" : "");
 	acme_answer_account(s);
 	return true;
 }

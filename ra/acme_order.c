@@ -183,13 +183,12 @@ static bool looks_like_address(const char *name)
 static bool dns_name(struct acme *s, const struct acme_identifier *id, const struct active *p, struct san *out)
 {
 	AUTO_FREE char *text = mem_printf("dns:%s", id->value);
-	struct err why;
 
 	if (strcmp(id->value, "*") != 0 && looks_like_address(id->value)) {
 		bad_name(s, id, ACME_MALFORMED, "no DNS name; an address is an identifier of type ip");
 		return false;
 	}
-	if (!san_from_text(out, text, false, &why)) {
+	if (!san_from_text(out, text, false, NULL)) {
 		bad_name(s, id, ACME_MALFORMED, "no DNS name: labels of at most 63 letters, digits and hyphens, no dot at the end; "
 		                                "others than ASCII as xn--…; a wildcard as \"*.NAME\"");
 		return false;
@@ -237,7 +236,7 @@ static void take_name(struct acme *s, const struct acme_identifier *id, const st
 		return;
 	}
 	if (!policy_name_allowed(allowed, &san)) {
-		bad_name(s, id, ACME_REJECTED_IDENTIFIER, "%.40s may not have this name (acme eab add --san)", allowed->name);
+		bad_name(s, id, ACME_REJECTED_IDENTIFIER, "%.40s may not have this name: a PKI officer says which (acme eab add --san)", allowed->name);
 		return;
 	}
 	san_to_text(&san, text, sizeof text);
@@ -264,7 +263,8 @@ static bool names_ok(struct acme *s)
 	if (s->a.sub_n == 1)
 		snprintf(detail, sizeof detail, "%.200s: %s", s->a.sub[0].identifier.value, s->a.sub[0].detail);
 	else
-		snprintf(detail, sizeof detail, "%u identifiers are refused; see the subproblems", s->a.sub_n);
+		snprintf(detail, sizeof detail, "%u identifiers are refused (subproblems), the first is %.150s: %s", s->a.sub_n, s->a.sub[0].identifier.value,
+		         s->a.sub[0].detail);
 	return acme_no(s, p, "%s", detail);
 }
 

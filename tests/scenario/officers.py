@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import urllib.request
 
+from dns_server import DnsServer
 from harness import BUILD, wait_for, Failure, Instance, check, equal, main, run
 
 
@@ -298,6 +299,28 @@ def test_doctor(i):
     os.chmod(i.dir / "hsm.pin", 0o600)
     check("doctor" in run(BUILD / "caduceus", "--help").stdout)
     equal(run(BUILD / "caduceus", "doctor", "--dir", i.home).returncode, 1)
+
+
+def test_doctor_asks_the_resolver_of_acme():
+    dns = DnsServer()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:  # nobody else's, and never answered
+        taken.bind(("127.0.0.1", 0))
+        dead = f"127.0.0.1:{taken.getsockname()[1]}"
+        for address, result, words in ((dns.address, "ok", "answers"), (dead, "wrong", "does not answer: no ACME name can be validated")):
+            i = Instance("resolver", [f"acme.resolver={address}"], start=False)
+            said = json.loads(i.cli("doctor", "--json", code=None).stdout)
+            found = [f for f in said["findings"] if f["check"] == "acme.resolver"]
+            equal([f["result"] for f in found], [result], found)
+            check(words in found[0]["text"] and address in found[0]["text"], found)
+            if result == "wrong":
+                equal(i.cli("doctor", code=None).returncode, 1)
+    dns.close()
+
+
+def test_what_eab_add_prints_may_be_pasted(i):
+    done = i.cli("acme", "eab", "add", "paste", "--san", "dns:a.paste.example", "--san", "dns:*.b.paste.example", "--san", "dns:c.paste.example")
+    check("--standalone -d a.paste.example -d c.paste.example\n" in done.stdout, done.stdout)
+    check("--standalone -d d.paste.example\n" in i.cli("acme", "eab", "add", "d.paste.example").stdout)
 
 
 def test_stop_drains_and_leaves_nothing__OPS_06():
