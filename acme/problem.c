@@ -41,6 +41,12 @@ static const struct {
 	[ACME_CONFLICT] = { "malformed", 409, ERR_CONFLICT },
 	[ACME_NOT_FOUND] = { "malformed", 404, ERR_NOT_FOUND },
 	[ACME_ACCOUNT_DEAD] = { "unauthorized", 401, ERR_DENIED },
+	[ACME_AUTO_RENEWAL_CANCELED] = { "autoRenewalCanceled", 403, ERR_POLICY },
+	[ACME_AUTO_RENEWAL_EXPIRED] = { "autoRenewalExpired", 403, ERR_POLICY },
+	[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = { "autoRenewalCancellationInvalid", 400, ERR_BAD_REQUEST },
+	[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = { "autoRenewalRevocationNotSupported", 403, ERR_POLICY },
+	[ACME_UNKNOWN_DELEGATION] = { "unknownDelegation", 400, ERR_BAD_REQUEST },
+	[ACME_ONION_CAA_REQUIRED] = { "onionCAARequired", 400, ERR_POLICY },
 };
 
 /* What is no answer to the question. Everything that may pass is 503, so that clients come again. */

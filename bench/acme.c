@@ -534,10 +534,13 @@ static bool whole_order(struct worker *w, struct job *j)
 	if (url[0] != 0) {
 		if ((status = post(w, url, "{}")) != 200)
 			return said(w, j, "challenge", status);
-		if (!wait_while(w, j, order, "pending", "pending"))
-			return false;
-		if (strcmp(state_of(w), "ready") != 0)
-			return said(w, j, "not ready", 200);
+		/* The only name: once it is valid, the order is ready (ACME-26). */
+		if (strcmp(state_of(w), "valid") != 0) {
+			if (!wait_while(w, j, order, "pending", "pending"))
+				return false;
+			if (strcmp(state_of(w), "ready") != 0)
+				return said(w, j, "not ready", 200);
+		}
 	}
 	buf_text(&csr, "{\"csr\":\"");
 	b64url_put(&csr, j->made->csr.p, j->made->csr.n);

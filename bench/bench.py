@@ -33,6 +33,7 @@ import base64
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "scenario"))
 import harness  # noqa: E402
+import acme_load  # noqa: E402
 
 PASSWORD = "benchbenchbench"
 PROFILE = None
@@ -67,6 +68,9 @@ TARGETS = [
     ("growth", "issuance", "ratio_empty", "issuance CPU, full to empty", "<", "1.1", "1.0"),
     ("growth", "growth", "list_ms", "the slowest question, median, ms", "<", "50", "5"),
     ("growth", "growth", "wal_mb", "WAL, MB", "<", "64", "4"),
+    ("acme", "whole order, 16", "cpu", "ACME whole order, 16 workers, CPU s per 1,000", "<", "1.00", "0.60"),
+    ("acme", "whole order, 16", "flushes", "fdatasync per ACME order with 16 workers", "<", "1.0", "0.3"),
+    ("acme", "whole order, 16", "octets", "octets per ACME order in the database", "<", "20000", "2000"),
     ("sandbox", "all layers", "percent", "all sandbox layers, % of CPU per enrolment", "<", "5.0", "0"),
 ]
 
@@ -699,7 +703,11 @@ def start():
                  "pss_kb": memory}, again]
 
 
-SUBJECTS = {f.__name__: f for f in (floor, issue, est, ocsp, slow, sandbox, parked, start, growth)}
+def acme():
+    return acme_load.subject(sys.modules[__name__])
+
+
+SUBJECTS = {f.__name__: f for f in (floor, issue, est, acme, ocsp, slow, sandbox, parked, start, growth)}
 LONG = ("growth",)  # only when they are named
 
 
@@ -717,9 +725,9 @@ def show(subject, rows, base):
     questions = [r for r in rows if "roles_us" in r]
     if enrolments:
         print("  CPU seconds per 1,000 certificates by role; ratio to the floor of this run")
-        table(["", "per s", "p50 ms", "p99", "front", "ra", "ca", "va", "rest", "sum", "ratio", "flushes", "pwrites", "octets"],
+        table(["", "per s", "p50 ms", "p99", "front", "ra", "ca", "va", "probe", "rest", "sum", "ratio", "flushes", "pwrites", "octets"],
               [[r["name"], f"{r['per_s']:.0f}", f"{r['p50_ms']:.2f}", f"{r['p99_ms']:.2f}",
-                *(f"{r['roles'][k]:.3f}" for k in ("front", "ra", "ca", "va")), f"{r['roles']['officers'] + r['roles']['parent']:.3f}",
+                *(f"{r['roles'][k]:.3f}" for k in ("front", "ra", "ca", "va", "probe")), f"{r['roles']['officers'] + r['roles']['parent']:.3f}",
                 f"{r['cpu']:.3f}", f"{r['cpu'] / base:.2f}", f"{r['flushes']:.2f}", f"{r['pwrites']:.1f}", f"{r['octets']:.0f}"]
                for r in enrolments])
     if questions:
@@ -738,6 +746,9 @@ def show(subject, rows, base):
             print(f"  {r['name']}: {r['cpu']:.4f} CPU s per 1,000; fdatasync takes {r['flush_us']:.0f} us")
         elif "percent" in r:
             print(f"  {r['name']}: {r['percent']:.2f} %")
+        elif "pebble_cpu" in r:
+            print(f"  {r['name']}: {r['pebble_cpu']:.2f} CPU s per 1,000, {r['per_s']:.0f} per s, p50 {r['p50_ms']:.1f} ms, p99 {r['p99_ms']:.1f} ms, "
+                  f"{r['failed']} of {r['n']} failed" + (f": {r['why']}" if r["failed"] else ""))
         elif "kb" in r:
             print(f"  {r['name']}: {r['kb']:.1f} kB (of {r['n']})")
         elif "ratio_empty" in r:
@@ -820,7 +831,7 @@ def main():
     wanted = [n for n in SUBJECTS if n in o.names or (not o.names and n not in LONG)]
     results, failed, began = {}, 0, time.monotonic()
     about = machine()
-    if "floor" not in wanted and set(wanted) & {"issue", "est", "slow", "sandbox", "start", "growth"}:
+    if "floor" not in wanted and set(wanted) & {"issue", "est", "acme", "slow", "sandbox", "start", "growth"}:
         wanted.insert(0, "floor")
     quiet = o.json == "-"
     if not quiet:

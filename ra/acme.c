@@ -203,6 +203,10 @@ static const char *const problem_names[ACME_PROBLEM_COUNT] = {
 	[ACME_ALREADY_REPLACED] = "alreadyReplaced", [ACME_RATE_LIMITED] = "rateLimited", [ACME_SERVER_INTERNAL] = "serverInternal",
 	[ACME_CONNECTION] = "connection", [ACME_DNS] = "dns", [ACME_TLS] = "tls", [ACME_INCORRECT_RESPONSE] = "incorrectResponse",
 	[ACME_COMPOUND] = "compound", [ACME_CONFLICT] = "conflict", [ACME_NOT_FOUND] = "notFound", [ACME_ACCOUNT_DEAD] = "accountDead",
+	[ACME_AUTO_RENEWAL_CANCELED] = "autoRenewalCanceled", [ACME_AUTO_RENEWAL_EXPIRED] = "autoRenewalExpired",
+	[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = "autoRenewalCancellationInvalid",
+	[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = "autoRenewalRevocationNotSupported",
+	[ACME_UNKNOWN_DELEGATION] = "unknownDelegation", [ACME_ONION_CAA_REQUIRED] = "onionCAARequired",
 };
 
 /* A record would be as cheap to cause as these are: they are counted. */
@@ -268,17 +272,22 @@ static bool run(struct ra *ra, const struct in *in, struct acme *s, const struct
 void acme_request(struct ra *ra, const struct in *in)
 {
 	struct acme *s = ra->acme;
+	const struct operation *o;
 	struct err e = { 0 };
-	bool good;
+	bool good, writes;
 
 	acme_answer_clear(s);
 	s->later = s->known = false;
-	good = ra_acme_get(in->f.body, &s->q, &e) && store_savepoint(ra->c.store, &e);
-	if (good && !run(ra, in, s, &operations[s->q.op], &e)) {
-		store_rollback_to(ra->c.store);
-		s->last_order = -1;
+	good = ra_acme_get(in->f.body, &s->q, &e);
+	o = good ? &operations[s->q.op] : NULL;
+	writes = good && o->name != NULL; /* what only reads has nothing to undo */
+	good = good && (!writes || store_savepoint(ra->c.store, &e));
+	if (good && !run(ra, in, s, o, &e)) {
+		if (writes)
+			store_rollback_to(ra->c.store);
+		s->last_order = writes ? -1 : s->last_order;
 		good = false;
-	} else if (good) {
+	} else if (good && writes) {
 		good = store_release(ra->c.store, &e);
 	}
 	if (good && s->later)
@@ -288,7 +297,7 @@ void acme_request(struct ra *ra, const struct in *in)
 		return;
 	}
 	if (s->a.problem != ACME_OK)
-		audit_refused(ra, s, &operations[s->q.op]);
+		audit_refused(ra, s, o);
 	acme_give(ra, in->f.id, s);
 }
 

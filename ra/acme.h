@@ -21,6 +21,9 @@ enum acme_problem {
 	ACME_CONFLICT,        /* 409 malformed with Location: the new key of a key change is somebody's (7.3.5) */
 	ACME_NOT_FOUND,       /* 404 malformed: no such order, authorization, certificate, renewal information */
 	ACME_ACCOUNT_DEAD,    /* 401 unauthorized: deactivated or revoked (7.3.6) */
+	/* Registered by others and never given by us (ACME-14): RFC 8739, 9115, 9799. */
+	ACME_AUTO_RENEWAL_CANCELED, ACME_AUTO_RENEWAL_EXPIRED, ACME_AUTO_RENEWAL_CANCELLATION_INVALID,
+	ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED, ACME_UNKNOWN_DELEGATION, ACME_ONION_CAA_REQUIRED,
 	ACME_PROBLEM_COUNT
 };
 

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { CN_MAX = 64 }; /* RFC 5280, A.1: ub-common-name */
+
 /* --- Clients that wait */
 
 bool acme_wait_add(struct acme *s, const struct acme_wait *w)
@@ -147,6 +149,24 @@ static bool same_names(struct acme *s)
 	return true;
 }
 
+/* Most clients ask without one: who the certificate is for then stands in lists by a name of it, the account's own if it is
+ * one of them. */
+static void name_subject(struct acme *s)
+{
+	const char *cn = NULL;
+
+	for (uint32_t i = 0; i < s->name_n; i++) {
+		const char *dns = strncmp(s->name[i].text, "dns:", 4) == 0 ? s->name[i].text + 4 : NULL;
+
+		if (dns == NULL || dns[0] == '*' || strlen(dns) > CN_MAX)
+			continue;
+		if (cn == NULL || strcasecmp(dns, s->account.name) == 0)
+			cn = dns;
+	}
+	if (cn != NULL && dn_first(&s->csr.dn, DN_CN) == NULL)
+		(void)!dn_add(&s->csr.dn, DN_CN, cn);
+}
+
 /* What policy makes of it; s->csr.san becomes the order's names. */
 static bool grant(struct ra *ra, struct acme *s, const struct active *p, uint8_t spki[32], struct err *e)
 {
@@ -167,6 +187,7 @@ static bool grant(struct ra *ra, struct acme *s, const struct active *p, uint8_t
 		return bad_csr(s, "the request's key is an account's; a certificate's is another one (RFC 8555, 11.1)", "");
 	s->csr.has_san = true;
 	s->csr.san = s->san;
+	name_subject(s);
 	return policy_grant(&s->grant, &p->p, &any, &s->csr, &why) || bad_csr(s, why.text, "");
 }
 

@@ -17,7 +17,6 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "scenario"), str(HERE)]
 from harness import Failure, Instance, check, equal, free_port, main, run, wait_for
-from acme_client import AlpnResponder, Client, HttpResponder
 
 PAGE = HERE.parent.parent / "docs" / "acme.md"
 HTTP_PORT, TLS_PORT, DNS_PORT = free_port(), free_port(), free_port()
@@ -508,7 +507,7 @@ def test_apache_mod_md_renews_by_ari__ACME_43__ACME_44__ACME_45(i):
             raise Failure(f"{e}: {error.read_text()[-6000:] if error.exists() else ''} {log.read_text()[-1000:]}")
 
 
-def test_radius_server__EST_door__ACME_46(i):
+def test_radius_server__ACME_46(i):
     dns(i)
     refused = i.http(directory(i, "radius"))
     equal(refused.status, 404, refused.text)

@@ -10,7 +10,6 @@ import os
 import random
 import re
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -165,9 +164,9 @@ def test_signatures__ACME_05__ACME_06__ACME_07__ACME_08__ACME_09(i):
     equal(send(head(kid=unknown))[:2], (400, "accountDoesNotExist"))
     for raw in (b"", b"{", b"[]", b"null", b'{"protected":"e30","protected":"e30","payload":"","signature":""}', b"[" * 20000):
         equal(me.send(there, raw).status, 400, raw[:40])
-    reply = me.exchange("POST", there, b"x" * (1 << 20), {"Content-Type": "application/jose+json"})
-    check(reply.status in (400, 413), reply.status)
-    me.link = None
+    # curl waits for leave before it sends so much, and hears that it may not.
+    reply = i.http(there, "-H", "Content-Type: application/jose+json", "-H", "Expect: 100-continue", data=b"x" * (1 << 20))
+    equal((reply.status, reply.headers["content-type"]), (413, "application/problem+json"))
     for kind in ("ES384", "ES512", "EdDSA", "RS256"):
         c = client(i, key=new_key(kind))
         equal(c.new_order([name()])["status"], "pending", kind)
@@ -480,7 +479,7 @@ def test_finalize__ACME_36__ACME_37__ACME_38__ACME_39(i):
     weak = rsa.generate_private_key(65537, 1024)
     for what, csr in (("a name is missing", make_csr([n])[0]), ("a name too many", make_csr([n, m, "x.ward.example"])[0]),
                       ("another CN", make_csr([n, m], cn="x.ward.example")[0]), ("the account's key", make_csr([n, m], me.key)[0]),
-                      ("a broken signature", broken), ("a weak key", make_csr([n, m], weak)[0]), ("nothing", b""), ("an empty one", b"0\0"),
+                      ("a weak key", make_csr([n, m], weak)[0]), ("nothing", b""), ("an empty one", b"0\0"),
                       ("an octet more", der + b"\0")):
         try:
             me.finalize(order, csr)
@@ -491,6 +490,9 @@ def test_finalize__ACME_36__ACME_37__ACME_38__ACME_39(i):
         MET.add(("badCSR", 400))
         check(len(p.detail) > 8, p.detail)
         equal(me.order(order["url"])["status"], "ready", "a CSR that was refused has ended the order")
+    # Whose signature does not hold, that ca sees: the order ends, and says so.
+    lost = me.finalize(me.new_order([n, m]), broken)
+    equal((lost["status"], lost["error"]["type"]), ("invalid", PREFIX + "badCSR"), lost)
     order = me.finalize(order, make_csr([m.upper(), n], cn=n)[0])
     equal(order["status"], "valid")
     refused("orderNotReady", 403, lambda: me.finalize(order, make_csr([n, m])[0]))
@@ -675,13 +677,13 @@ def walk(i, seed, steps, errors, done):
 
     def act():
         what = r.random()
-        if not orders or what < 0.2:
+        if not orders or what < 0.12:
             names = [f"r{seed}-{r.randrange(10**9)}.ward.example" for _ in range(r.choice((1, 1, 1, 2, 5)))]
             orders.append([c.new_order(names), names])
             return
-        row = r.choice(orders)
+        row = r.choice(orders[-4:] if r.random() < 0.8 else orders)
         order, names = row
-        if what < 0.35:
+        if what < 0.2:
             row[0] = c.order(order["url"])
         elif what < 0.7:
             at = r.choice(order["authorizations"])
@@ -731,7 +733,7 @@ def walk(i, seed, steps, errors, done):
 
 def test_random_walks__ACME_26__ACME_27__ACME_28(i):
     errors, done = [], []
-    walkers, steps = (12, 400) if LONG else (6, 60)
+    walkers, steps = (12, 600) if LONG else (6, 100)
     threads = [threading.Thread(target=walk, args=(i, SEED * 100 + k, steps, errors, done)) for k in range(walkers)]
     for t in threads:
         t.start()
@@ -781,7 +783,7 @@ def order_with(c, names, before, responder=HTTP):
         before("poll")
         a = persist(lambda: c.poll(c.authorization, at, ("valid", "invalid"), 100), 140)
         equal(a["status"], "valid", a)
-    der = make_csr(names)[0]
+    der = make_csr(names, cn=names[0])[0]
     before("finalize")
 
     def finalize():
@@ -826,11 +828,9 @@ def one_each(i, issued):
     known = {c["serial"] for c in rows}
     for names, leaf in issued:
         check(serials(leaf) in known, "in a client's hand, and not in the database:", names)
-    db = sqlite3.connect(f"file:{i.dir}/caduceus.db?mode=ro", uri=True)
     held = certificates_named(i)
     for names, leaf in issued:
-        check(held.get(names[0], 1) == 1, names, "has", held.get(names[0]), "certificates")
-    db.close()
+        equal(held.get(names[0]), 1, names, "certificates")
     i.cli("audit", "verify")
 
 

@@ -35,6 +35,35 @@ def test_device_life(i):
     check("curl" in text and "--cacert" in text and "cart-2" in text, text)
 
 
+def test_acme_keys__ACME_19(i):
+    added = i.json("acme", "eab", "add", "ehr.example", "--san", "dns:*.ehr.example", "--uses", "2", "--valid", "90d")
+    equal(len(base64.urlsafe_b64decode(added["hmac_key"] + "=")), 32, added)
+    equal(len(added["hmac_key"]), 43, added)
+    check(added["kid"] and added["directory"].endswith("/acme/server/directory"), added)
+    check(re.fullmatch(r"[0-9a-f]{64}", added["root_sha256"]), added)
+    check("exists" in i.cli("acme", "eab", "add", "EHR.example", code=1).stderr)
+    i.cli("acme", "eab", "add", "x", "--profile", "nonsense", code=3)
+    i.cli("acme", "eab", "add", "x", "--profile", "device", code=1)
+    i.cli("acme", "eab", "add", "x", "--san", "nonsense", code=2)
+    i.cli("acme", "eab", "add", "x", "--uses", "-1", code=2)
+    for words in (("acme",), ("acme", "eab"), ("acme", "eab", "remove", "x"), ("acme", "account"), ("acme", "account", "disable", "x")):
+        i.cli(*words, code=2)
+    text = i.cli("acme", "eab", "add", "web-1", "--owner", "IT").stdout
+    check("certbot register" in text and "--eab-kid" in text and "trust/root.pem" in text, text)
+    rows = {r["name"]: r for r in i.json("acme", "eab", "list")["eab"]}
+    equal(rows["ehr.example"]["kid"], added["kid"])
+    equal((rows["ehr.example"]["uses"], rows["ehr.example"]["used"], rows["ehr.example"]["enabled"]), (2, 0, True))
+    check(added["hmac_key"] not in json.dumps(rows), rows)
+    equal(i.json("acme", "account", "list")["accounts"], [])
+    i.cli("acme", "account", "disable", "7", code=3)
+    check("ehr.example" not in [d["name"] for d in i.json("device", "list")["devices"]])
+    equal(i.json("acme", "eab", "disable", added["kid"])["enabled"], False)
+    i.cli("acme", "eab", "disable", "no-such-name", code=3)
+    again = i.json("acme", "eab", "add", "ehr.example")
+    check(again["kid"] != added["kid"], again)
+    check("acme eab add" in i.cli("acme", "eab", "add", "--help").stdout)
+
+
 def test_exit_codes__OPS_07(i):
     i.cli("status", code=0)
     i.cli("device", "show", "no-such-device", code=3)
@@ -297,7 +326,7 @@ def test_what_eab_add_prints_may_be_pasted(i):
 def test_stop_drains_and_leaves_nothing__OPS_06():
     i = Instance("stop")
     pids = list(i.roles().values())
-    equal(len(pids), 5, "roles:", i.roles())
+    equal(len(pids), 6, "roles:", i.roles())
     equal(i.stop(), 0)
     for pid in pids:
         check(not os.path.exists(f"/proc/{pid}"), "left behind:", pid)

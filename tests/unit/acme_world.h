@@ -16,6 +16,7 @@
 #include <openssl/conf.h>
 #include <openssl/hmac.h>
 #include <openssl/x509v3.h>
+#include <time.h>
 
 AUTO_DEFINE(X509_REQ, X509_REQ_free)
 
@@ -119,8 +120,20 @@ static void probe_answers(void)
 	}
 }
 
+static int64_t ra_cpu;             /* us that ra's turns have taken */
+
+static int64_t thread_cpu(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * US_PER_SECOND + t.tv_nsec / 1000;
+}
+
 static void turn(void)
 {
+	int64_t began;
+
 	if (!ca_silent) {
 		box_wait();
 		for (size_t i = 0; i < ca_n; i++)
@@ -128,7 +141,9 @@ static void turn(void)
 		ca_n = 0;
 	}
 	probe_answers();
+	began = thread_cpu();
 	(void)ra_turn(ra, box_time, mono());
+	ra_cpu += thread_cpu() - began;
 }
 
 static void turns(int n)
@@ -190,6 +205,8 @@ static void write_second(const char *doors)
 	CU_ASSERT_TRUE_FATAL(file_write_atomic(path, text, strlen(text), 0600, &e));
 }
 
+static bool provision = true;
+
 static void open_ra(void)
 {
 	char uri[160];
@@ -197,7 +214,7 @@ static void open_ra(void)
 
 	snprintf(uri, sizeof uri, "sqlite:%s/t.db", box_dir);
 	CU_ASSERT_TRUE_FATAL(store_open(&store, uri, true, &e));
-	CU_ASSERT_TRUE_FATAL(ra_open(&ra, &(struct ra_config){ .config = &config, .dir = box_dir, .store = store, .provision = true,
+	CU_ASSERT_TRUE_FATAL(ra_open(&ra, &(struct ra_config){ .config = &config, .dir = box_dir, .store = store, .provision = provision,
 	                                                      .rnd = rnd_kernel, .send = give }, box_time, mono(), &e));
 	for (int p = 0; p < RA_PORT_COUNT; p++)
 		if (p != RA_PORT_VA)
@@ -233,6 +250,8 @@ static void world_open(void)
 	box_each = on_ca;
 	open_ra();
 	settle();
+	provision = false; /* as it is served */
+	restart_ra();
 }
 
 static struct buf answer_octets, rows_octets;

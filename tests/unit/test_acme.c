@@ -499,7 +499,7 @@ static void test_accounts_that_are_none__ACME_21(void)
 }
 
 /* A whole conversation: what ra is asked, and how its answers look. */
-static void test_conversation__ACME_16__ACME_24__ACME_28__ACME_38__ACME_39__QRK_11(void)
+static void test_conversation__ACME_40__ACME_41__ACME_16__ACME_24__ACME_28__ACME_38__ACME_39__QRK_11(void)
 {
 	static const uint8_t leaf[] = { 0x30, 0x03, 0x02, 0x01, 0x05 }, issuer[] = { 0x30, 0x03, 0x02, 0x01, 0x06 };
 	struct ra_acme_answer *a = mem_new(sizeof *a);
@@ -761,7 +761,7 @@ static void test_renewal_info__ACME_43(void)
 }
 
 /* Every problem that ra may name comes out under its type and status. */
-static void test_problems__ACME_11__ACME_12__ACME_13__ACME_15(void)
+static void test_problems__ACME_11__ACME_12__ACME_13__ACME_14__ACME_15(void)
 {
 	static const struct {
 		enum acme_problem problem;
@@ -780,6 +780,10 @@ static void test_problems__ACME_11__ACME_12__ACME_13__ACME_15(void)
 		{ ACME_RATE_LIMITED, 429, "rateLimited" }, { ACME_SERVER_INTERNAL, 500, "serverInternal" }, { ACME_CONNECTION, 400, "connection" },
 		{ ACME_DNS, 400, "dns" }, { ACME_TLS, 400, "tls" }, { ACME_INCORRECT_RESPONSE, 403, "incorrectResponse" }, { ACME_COMPOUND, 400, "compound" },
 		{ ACME_CONFLICT, 409, "malformed" }, { ACME_NOT_FOUND, 404, "malformed" }, { ACME_ACCOUNT_DEAD, 401, "unauthorized" },
+		{ ACME_AUTO_RENEWAL_CANCELED, 403, "autoRenewalCanceled" }, { ACME_AUTO_RENEWAL_EXPIRED, 403, "autoRenewalExpired" },
+		{ ACME_AUTO_RENEWAL_CANCELLATION_INVALID, 400, "autoRenewalCancellationInvalid" },
+		{ ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED, 403, "autoRenewalRevocationNotSupported" },
+		{ ACME_UNKNOWN_DELEGATION, 400, "unknownDelegation" }, { ACME_ONION_CAA_REQUIRED, 400, "onionCAARequired" },
 	};
 	struct ra_acme_answer *a = mem_new(sizeof *a);
 	struct talk t = { 0 };
@@ -1122,12 +1126,12 @@ static const struct cu_case table[] = {
 	{ "test_signatures__ACME_06", test_signatures__ACME_06 },
 	{ "test_a_key_that_was_changed__ACME_22", test_a_key_that_was_changed__ACME_22 },
 	{ "test_accounts_that_are_none__ACME_21", test_accounts_that_are_none__ACME_21 },
-	{ "test_conversation__ACME_16__ACME_24__ACME_28__ACME_38__ACME_39__QRK_11",
-	  test_conversation__ACME_16__ACME_24__ACME_28__ACME_38__ACME_39__QRK_11 },
+	{ "test_conversation__ACME_40__ACME_41__ACME_16__ACME_24__ACME_28__ACME_38__ACME_39__QRK_11",
+	  test_conversation__ACME_40__ACME_41__ACME_16__ACME_24__ACME_28__ACME_38__ACME_39__QRK_11 },
 	{ "test_directory_by_post__ACME_03", test_directory_by_post__ACME_03 },
 	{ "test_orders_list__ACME_23", test_orders_list__ACME_23 },
 	{ "test_renewal_info__ACME_43", test_renewal_info__ACME_43 },
-	{ "test_problems__ACME_11__ACME_12__ACME_13__ACME_15", test_problems__ACME_11__ACME_12__ACME_13__ACME_15 },
+	{ "test_problems__ACME_11__ACME_12__ACME_13__ACME_14__ACME_15", test_problems__ACME_11__ACME_12__ACME_13__ACME_14__ACME_15 },
 	{ "test_subproblems__ACME_25__ACME_13", test_subproblems__ACME_25__ACME_13 },
 	{ "test_failures_of_ra__ACME_12", test_failures_of_ra__ACME_12 },
 	{ "test_bad_keys__ACME_18", test_bad_keys__ACME_18 },

@@ -7,7 +7,6 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
-import time
 
 import harness
 
@@ -84,12 +83,6 @@ def settings(http_port, dns_port):
 def eab(i, uses):
     made = i.json("acme", "eab", "add", "load", "--san", "dns:*.acme.example", "--uses", str(uses))
     return made["kid"], made["hmac_key"]
-
-
-def swept(i):
-    """Octets of the database per order once what ended is swept: none of its orders are older than their life, so the table
-    rows that a sweep removes are measured by what they hold now."""
-    return None
 
 
 def pebble_rows(bench, program, http_port, dns_port):
