@@ -60,7 +60,7 @@ static const struct key {
 	{ "acme.order_lifetime", K_DURATION, "7d", "An order that is not finished by then is invalid", FIELD(acme_order_lifetime), 60, 31536000, NULL },
 	{ "acme.challenge_lifetime", K_DURATION, "1h", "A challenge that is not answered by then is invalid", FIELD(acme_challenge_lifetime), 60, 2592000, NULL },
 	{ "acme.authorization_lifetime", K_DURATION, "24h", "How long a validated name serves further orders of its account", FIELD(acme_authorization_lifetime), 0, 2592000, NULL },
-	{ "acme.orders_per_minute", K_NUMBER, "300", "An account; 0 for no limit", FIELD(acme_orders_per_minute), 0, 1000000, NULL },
+	{ "acme.orders_per_minute", K_NUMBER, "300", "An account, ten names each; 0 for no limit", FIELD(acme_orders_per_minute), 0, 1000000, NULL },
 	{ "acme.accounts_per_hour", K_NUMBER, "300", "New ones from one address; 0 for no limit", FIELD(acme_accounts_per_hour), 0, 1000000, NULL },
 	{ "acme.pending_authorizations", K_NUMBER, "1000", "Not yet validated names of one account at once; 0 for no limit", FIELD(acme_pending_authorizations), 0, 1000000, NULL },
 	{ "acme.failures_per_hour", K_NUMBER, "60", "Failed validations of one name by one account; 0 for no limit", FIELD(acme_failures_per_hour), 0, 1000000, NULL },

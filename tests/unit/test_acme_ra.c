@@ -1522,10 +1522,23 @@ static void test_limits__ACME_52(void)
 	CU_ASSERT_EQUAL(replacing(&c, "a.limits.example", id), ACME_RATE_LIMITED);
 	later(61 * US_PER_SECOND);
 	CU_ASSERT_EQUAL(new_order(&c, "b.limits.example", NULL), ACME_OK);
+	/* Ten names count for one order, eleven for two. */
+	later(61 * US_PER_SECOND);
+	for (int i = 0; i < 2; i++) {
+		question(RA_ACME_NEW_ORDER, &c, false);
+		for (int m = 0; m < 10 + i; m++) {
+			char name[40];
+
+			snprintf(name, sizeof name, "n%d-%d.limits.example", i, m);
+			add_identifier("dns", name);
+		}
+		CU_ASSERT_EQUAL(ask_ra(Q), ACME_OK);
+	}
+	CU_ASSERT_EQUAL(new_order(&c, "b.limits.example", NULL), ACME_RATE_LIMITED);
 	config.acme_orders_per_minute = 0;
 	CU_ASSERT_EQUAL(new_order(&c, "b.limits.example", NULL), ACME_OK);
 
-	config.acme_pending_authorizations = 7;
+	config.acme_pending_authorizations = 28;
 	CU_ASSERT_EQUAL(new_order(&c, "c.limits.example", NULL), ACME_OK);
 	CU_ASSERT_EQUAL(new_order(&c, "d.limits.example", "e.limits.example"), ACME_RATE_LIMITED);
 	CU_ASSERT_EQUAL(A->retry_after > 0, true);
