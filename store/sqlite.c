@@ -415,13 +415,16 @@ bool store_upgrade(const char *uri, int *from, int *to, struct err *e)
 	s->lock = -1;
 	if (!open_db(s, uri, SQLITE_OPEN_READWRITE, e))
 		return false;
-	*from = *to = (int)pragma(s, "PRAGMA user_version");
+	*from = (int)pragma(s, "PRAGMA user_version");
+	*to = 0;
 	while (store_schema[*to].name != NULL)
 		++*to;
 	if (*from <= 0)
 		return err_set(e, ERR_STORE, "the database is empty; `caduceus init` makes an instance");
-	if (*from >= *to)
+	if (*from >= *to) {
+		*to = *from;
 		return migrate(s, true, e); /* nothing to do, or newer: it says so */
+	}
 	copy = mem_printf("%s.before-schema-%d", uri + 7, *to);
 	if (!store_backup_begin(s, copy, &b, e))
 		return err_in(e, "the copy that is kept before a migration (of an earlier try? then move it away)");
