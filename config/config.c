@@ -239,9 +239,9 @@ static const char *judge(const struct key *k, const char *v)
 	case K_PORTS:
 		return are_ports(v) ? NULL : "none, or up to 8 numbers from 1 to 65535 with blanks between";
 	case K_RESOLVER:
-		return strcmp(v, "system") == 0 || (strlen(v) < 128 && config_host_port(v, host, sizeof host, &port) && is_address(host))
+		return strcmp(v, "system") == 0 || (strlen(v) < 128 && config_host_port(v, host, sizeof host, &port) && (is_address(host) || strchr(host, ':') == NULL))
 		               ? NULL
-		               : "system, or ADDRESS:PORT of a DNS resolver, such as 10.0.0.53:53 or [fd00::53]:53";
+		               : "system, or HOST:PORT of a DNS resolver, such as 10.0.0.53:53 or [fd00::53]:53";
 	case K_NETWORKS:
 		if (strlen(v) < CONFIG_TEXT_MAX && fence_parse(&fence, v, &e))
 			return NULL;

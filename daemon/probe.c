@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "daemon/role.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +18,7 @@ static struct role role;
 static struct port ra;
 static struct probe *probe;
 static struct metrics *metrics;
-static char anchors[2 * CONFIG_TEXT_MAX], identity[256];
+static char anchors[2 * CONFIG_TEXT_MAX], identity[256], resolver[160];
 
 /* On the loop's thread. A ra that does not take its answers for a second is stuck or gone; it asks again. */
 static void reply(void *arg, const struct frame *f)
@@ -28,19 +30,40 @@ static void reply(void *arg, const struct frame *f)
 		log_event(LOG_LEVEL_WARN, "answer not delivered", "why", e.text, NULL);
 }
 
+/* The resolver by its address: who names it is asked by the system. */
+static void resolver_address(const char *text, char *out, size_t size)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+	struct addrinfo *list = NULL;
+	char host[128], address[INET6_ADDRSTRLEN];
+	uint16_t port;
+
+	snprintf(out, size, "%s", text);
+	if (strcmp(text, "system") == 0 || !config_host_port(text, host, sizeof host, &port))
+		return;
+	if (getaddrinfo(host, NULL, &hints, &list) == 0 &&
+	    getnameinfo(list->ai_addr, list->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST) == 0)
+		snprintf(out, size, strchr(address, ':') != NULL ? "[%s]:%u" : "%s:%u", address, port);
+	else
+		log_event(LOG_LEVEL_ERROR, "the host of acme.resolver can't be resolved", "host", host, NULL);
+	if (list != NULL)
+		freeaddrinfo(list);
+}
+
 /* Texts stay where they are until the next reload. */
 static struct probe_config settings(void)
 {
 	const struct config *c = &role.config;
 	bool below = strcmp(c->acme_trust_anchors, "none") != 0 && c->acme_trust_anchors[0] != '/';
 
+	resolver_address(c->acme_resolver, resolver, sizeof resolver);
 	snprintf(anchors, sizeof anchors, "%s%s%s", below ? role.dir : "", below ? "/" : "", c->acme_trust_anchors);
 	if (strcmp(c->acme_caa_identity, "none") != 0)
 		snprintf(identity, sizeof identity, "%s", c->acme_caa_identity);
 	else if (!config_url_host(c->public_enroll, identity, sizeof identity))
 		identity[0] = 0;
 	return (struct probe_config){
-		.resolver = c->acme_resolver,
+		.resolver = resolver,
 		.trust_anchors = anchors,
 		.networks = c->acme_networks,
 		.http_port = (uint16_t)c->acme_http_port,

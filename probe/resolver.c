@@ -30,9 +30,11 @@ struct resolver {
 	struct event_base *base;
 	char forwarder[128], trust_anchors[512];
 	struct generation *current, *old;
-	struct timespec resolv_conf; /* what "system" was read from */
+	struct timespec read[2];     /* when what "system" was read from was written */
 	int settings;                /* a file in memory: libunbound's file of settings, which alone can say forward-no-cache */
 };
+
+static const char *const system_files[2] = { "/etc/resolv.conf", "/etc/hosts" };
 
 /* "192.0.2.1:53" as libunbound writes it: 192.0.2.1@53 */
 static bool put_forwarder(struct buf *b, const char *text, struct err *e)
@@ -104,6 +106,9 @@ static bool configure(struct resolver *r, struct ub_ctx *ctx, struct err *e)
 	(void)ub_ctx_debugout(ctx, NULL); /* it would write into our log */
 	snprintf(path, sizeof path, "/proc/self/fd/%d", r->settings);
 	rc = ub_ctx_config(ctx, path);
+	/* hosts(5) is part of the system's; without it there is nothing to add. */
+	if (rc == 0 && strcmp(r->forwarder, "system") == 0)
+		(void)ub_ctx_hosts(ctx, system_files[1]);
 	if (rc != 0)
 		return err_set(e, ERR_CONFIG, "libunbound does not take its settings: %s", ub_strerror(rc));
 	rc = ub_ctx_zone_add(ctx, "probe.invalid.", "static"); /* reads all that the settings name */
@@ -129,11 +134,12 @@ static struct generation *generation_new(struct resolver *r, struct err *e)
 	return NULL;
 }
 
-static void mark_resolv_conf(struct timespec *out)
+static void mark_system(struct timespec out[2])
 {
 	struct stat st;
 
-	*out = stat("/etc/resolv.conf", &st) == 0 ? st.st_mtim : (struct timespec){ 0 };
+	for (size_t i = 0; i < COUNT_OF(system_files); i++)
+		out[i] = stat(system_files[i], &st) == 0 ? st.st_mtim : (struct timespec){ 0 };
 }
 
 static void keep(struct resolver *r, const struct resolver_config *c)
@@ -148,7 +154,7 @@ bool resolver_new(struct resolver **out, struct event_base *base, const struct r
 
 	r->base = base;
 	keep(r, c);
-	mark_resolv_conf(&r->resolv_conf);
+	mark_system(r->read);
 	r->settings = memfd_create("resolver", MFD_CLOEXEC);
 	if (r->settings < 0)
 		err_sys(e, ERR_IO, "memfd_create");
@@ -246,16 +252,16 @@ void resolver_tidy(struct resolver *r, int64_t mono)
 }
 
 /* The machine has moved to another network, perhaps. */
-static void follow_resolv_conf(struct resolver *r)
+static void follow_system(struct resolver *r)
 {
-	struct timespec now;
+	struct timespec now[2];
 
 	if (strcmp(r->forwarder, "system") != 0)
 		return;
-	mark_resolv_conf(&now);
-	if (now.tv_sec == r->resolv_conf.tv_sec && now.tv_nsec == r->resolv_conf.tv_nsec)
+	mark_system(now);
+	if (memcmp(now, r->read, sizeof now) == 0)
 		return;
-	r->resolv_conf = now;
+	memcpy(r->read, now, sizeof now);
 	replace(r);
 }
 
@@ -305,7 +311,7 @@ void look_up(struct resolver *r, struct look *l, const char *name, unsigned type
 
 	*l = (struct look){ .state = LOOK_UNDER_WAY, .type = type, .done = done, .arg = arg };
 	snprintf(l->name, sizeof l->name, "%s", name);
-	follow_resolv_conf(r);
+	follow_system(r);
 	replace_failed(r, clock_mono());
 	l->of = r->current;
 	l->of->under_way++;

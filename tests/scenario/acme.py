@@ -119,6 +119,22 @@ def test_directory_and_nonces__ACME_01__ACME_02__ACME_03__ACME_04__ACME_10(i):
     equal(i.http(url(i, "device")).status, 404, "a profile without the door has a directory")
 
 
+def test_a_resolver_may_be_named__ACME_32():
+    dns, port = DnsServer(), free_port()
+    dns.set("named.example", "A", "127.0.0.1")
+    i = Instance("named", settings=["acme.networks=private 127.0.0.0/8", f"acme.http_port={port}", "acme.eab=optional",
+                                    f"acme.resolver=localhost:{dns.port}"])
+    http = HttpResponder(port)
+    try:
+        me = Client(f"https://localhost:{i.enroll_port}/acme/server/directory", i.root)
+        me.register()
+        me.issue(["named.example"], http)
+        equal(i.stop(), 0)
+    finally:
+        http.close()
+        dns.close()
+
+
 def test_signatures__ACME_05__ACME_06__ACME_07__ACME_08__ACME_09(i):
     me, there = client(i), None
     there = me.directory["newOrder"]
