@@ -16,7 +16,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "scenario"), str(HERE)]
-from harness import Failure, Instance, check, equal, free_port, main, run, wait_for
+from harness import LONG, Failure, Instance, check, equal, free_port, main, run, wait_for
+from sandbox import SANITIZED
 
 PAGE = HERE.parent.parent / "docs" / "acme.md"
 HTTP_PORT, TLS_PORT, DNS_PORT = free_port(), free_port(), free_port()
@@ -617,6 +618,9 @@ def test_every_block_of_the_page_was_run(i):
 
 
 if __name__ == "__main__":
+    # What it looks for is in the clients; the sanitizers see the same requests in tests/scenario/acme.py.
+    if SANITIZED and not LONG:
+        sys.exit(77)
     try:
         main(globals(), settings=SETTINGS)
     finally:
