@@ -186,7 +186,6 @@ static bool skippable(int tag, struct span s)
 	case DER_IA5:
 	case DER_T61:
 	case DER_NUMERIC:
-	case DER_VISIBLE:
 		return true;
 	default:
 		return false;

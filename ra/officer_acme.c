@@ -105,6 +105,14 @@ static void show_key(const struct call *c, const struct acme_eab *k, const char 
 	mem_wipe(rows.p, rows.n);
 }
 
+/* Its base64url does not begin with a hyphen, which a command line takes for an option. */
+static void draw(uint8_t *out, size_t n)
+{
+	do
+		rnd_kernel(out, n);
+	while (out[0] >> 2 == 62);
+}
+
 static bool make_key(const struct call *c, const struct subject *b, const struct acme_rules *r, struct err *e)
 {
 	struct acme_eab k = { .subject = b->id, .uses = arg_int(c, "uses", 0), .created = c->ra->now };
@@ -119,8 +127,8 @@ static bool make_key(const struct call *c, const struct subject *b, const struct
 	if (valid < US_PER_MINUTE || valid > 3660 * US_PER_DAY)
 		return err_set(e, ERR_BAD_REQUEST, "valid must be from 1m to 3660d");
 	k.expires = c->ra->now + valid;
-	rnd_kernel(random, sizeof random);
-	rnd_kernel(k.key, sizeof k.key);
+	draw(random, sizeof random);
+	draw(k.key, sizeof k.key);
 	b64url_put(&kid, random, sizeof random);
 	snprintf(k.kid, sizeof k.kid, "%s", buf_str(&kid));
 	snprintf(k.realm, sizeof k.realm, "%s", r->profile[0]);

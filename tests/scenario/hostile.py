@@ -154,7 +154,7 @@ def test_honest_clients_among_hostile_ones__EST_40__OPS_17():
     check(SANITIZED or grown < COUNT * 160 + 40000, "kB more", grown)
     time.sleep(1)
     i.enroll("after-1")
-    equal(len(i.roles()), 5)
+    equal(len(i.roles()), 6)
     check("role killed" not in i.log_text(), i.log_text()[-2000:])
 
 

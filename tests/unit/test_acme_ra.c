@@ -2167,6 +2167,19 @@ static void test_devices_are_no_services(void)
 }
 
 /* A key, its MAC and a challenge's token are secrets: none is in the audit. */
+/* A client's command line takes what begins with a hyphen for an option: one in 32 would. */
+static void test_no_key_begins_like_an_option__ACME_19__QRK_07(void)
+{
+	for (int i = 0; i < 200; i++) {
+		struct eab k;
+		char name[16];
+
+		snprintf(name, sizeof name, "hyphen-%d", i);
+		CU_ASSERT_EQUAL_FATAL(eab_add(name, NULL, NULL, NULL, 0, &k), ERR_NONE);
+		CU_ASSERT_TRUE(k.kid[0] != '-' && k.text[0] != '-' && strlen(k.text) == 43);
+	}
+}
+
 static void test_no_secret_is_recorded__ACME_19(void)
 {
 	struct client c = client_new("server");
@@ -2252,6 +2265,7 @@ static const struct cu_case table[] = {
 	{ "the_table_of_states__ACME_26_27_28", test_the_table_of_states__ACME_26_27_28 },
 	{ "random_walks__ACME_26_27_28", test_random_walks__ACME_26_27_28 },
 	{ "devices_are_no_services", test_devices_are_no_services },
+	{ "no_key_begins_like_an_option__ACME_19__QRK_07", test_no_key_begins_like_an_option__ACME_19__QRK_07 },
 	{ "no_secret_is_recorded__ACME_19", test_no_secret_is_recorded__ACME_19 },
 	{ "probe_away_is_said", test_probe_away_is_said },
 	/* Time passes: days, then months. */
