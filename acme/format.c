@@ -126,7 +126,7 @@ static void put_type(json_t *doc, enum acme_problem p)
 {
 	AUTO_BUF urn = { 0 };
 
-	buf_printf(&urn, "%s%s", ERROR_URN, acme_problem_type(p));
+	buf_printf(&urn, "%s%s", ERROR_URN, acme_problem_name(p));
 	put_text(doc, "type", buf_str(&urn));
 }
 
@@ -179,7 +179,7 @@ static void give_problem(struct response *out, const struct acme_settings *s, co
 	if (again > 0)
 		response_header(out, "Retry-After", "%d", again);
 	give(out, status, "application/problem+json", doc);
-	snprintf(out->why, sizeof out->why, "%s: %.230s", acme_problem_type(r->problem), r->detail);
+	snprintf(out->why, sizeof out->why, "%s: %.230s", acme_problem_name(r->problem), r->detail);
 }
 
 void acme_problem(struct response *out, const struct acme_settings *s, const struct refusal *r)

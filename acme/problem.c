@@ -6,47 +6,45 @@
 
 /* RFC 8555, 6.7; 9773, 7; the profiles and device attestation drafts. ACME-12, 13 */
 static const struct {
-	const char *type;
 	unsigned short status;
 	enum err_kind kind;
 } problems[ACME_PROBLEM_COUNT] = {
-	[ACME_OK] = { "serverInternal", 500, ERR_INTERNAL },
-	[ACME_ACCOUNT_DOES_NOT_EXIST] = { "accountDoesNotExist", 400, ERR_UNAUTHENTICATED },
-	[ACME_ALREADY_REVOKED] = { "alreadyRevoked", 400, ERR_CONFLICT },
-	[ACME_BAD_CSR] = { "badCSR", 400, ERR_BAD_CSR },
-	[ACME_BAD_NONCE] = { "badNonce", 400, ERR_UNAUTHENTICATED },
-	[ACME_BAD_PUBLIC_KEY] = { "badPublicKey", 400, ERR_BAD_KEY },
-	[ACME_BAD_REVOCATION_REASON] = { "badRevocationReason", 400, ERR_BAD_REQUEST },
-	[ACME_BAD_SIGNATURE_ALGORITHM] = { "badSignatureAlgorithm", 400, ERR_BAD_REQUEST },
-	[ACME_INVALID_CONTACT] = { "invalidContact", 400, ERR_BAD_REQUEST },
-	[ACME_UNSUPPORTED_CONTACT] = { "unsupportedContact", 400, ERR_BAD_REQUEST },
-	[ACME_MALFORMED] = { "malformed", 400, ERR_BAD_REQUEST },
-	[ACME_UNSUPPORTED_IDENTIFIER] = { "unsupportedIdentifier", 400, ERR_BAD_NAME },
-	[ACME_REJECTED_IDENTIFIER] = { "rejectedIdentifier", 400, ERR_BAD_NAME },
-	[ACME_INVALID_PROFILE] = { "invalidProfile", 400, ERR_POLICY },
-	[ACME_BAD_ATTESTATION_STATEMENT] = { "badAttestationStatement", 400, ERR_BAD_REQUEST },
-	[ACME_UNAUTHORIZED] = { "unauthorized", 403, ERR_DENIED },
-	[ACME_EXTERNAL_ACCOUNT_REQUIRED] = { "externalAccountRequired", 403, ERR_UNAUTHENTICATED },
-	[ACME_ORDER_NOT_READY] = { "orderNotReady", 403, ERR_CONFLICT },
-	[ACME_USER_ACTION_REQUIRED] = { "userActionRequired", 403, ERR_DENIED },
-	[ACME_CAA] = { "caa", 403, ERR_POLICY },
-	[ACME_ALREADY_REPLACED] = { "alreadyReplaced", 409, ERR_CONFLICT },
-	[ACME_RATE_LIMITED] = { "rateLimited", 429, ERR_RATE },
-	[ACME_SERVER_INTERNAL] = { "serverInternal", 500, ERR_INTERNAL },
-	[ACME_CONNECTION] = { "connection", 400, ERR_POLICY },
-	[ACME_DNS] = { "dns", 400, ERR_POLICY },
-	[ACME_TLS] = { "tls", 400, ERR_POLICY },
-	[ACME_INCORRECT_RESPONSE] = { "incorrectResponse", 403, ERR_POLICY },
-	[ACME_COMPOUND] = { "compound", 400, ERR_POLICY },
-	[ACME_CONFLICT] = { "malformed", 409, ERR_CONFLICT },
-	[ACME_NOT_FOUND] = { "malformed", 404, ERR_NOT_FOUND },
-	[ACME_ACCOUNT_DEAD] = { "unauthorized", 401, ERR_DENIED },
-	[ACME_AUTO_RENEWAL_CANCELED] = { "autoRenewalCanceled", 403, ERR_POLICY },
-	[ACME_AUTO_RENEWAL_EXPIRED] = { "autoRenewalExpired", 403, ERR_POLICY },
-	[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = { "autoRenewalCancellationInvalid", 400, ERR_BAD_REQUEST },
-	[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = { "autoRenewalRevocationNotSupported", 403, ERR_POLICY },
-	[ACME_UNKNOWN_DELEGATION] = { "unknownDelegation", 400, ERR_BAD_REQUEST },
-	[ACME_ONION_CAA_REQUIRED] = { "onionCAARequired", 400, ERR_POLICY },
+	[ACME_ACCOUNT_DOES_NOT_EXIST] = { 400, ERR_UNAUTHENTICATED },
+	[ACME_ALREADY_REVOKED] = { 400, ERR_CONFLICT },
+	[ACME_BAD_CSR] = { 400, ERR_BAD_CSR },
+	[ACME_BAD_NONCE] = { 400, ERR_UNAUTHENTICATED },
+	[ACME_BAD_PUBLIC_KEY] = { 400, ERR_BAD_KEY },
+	[ACME_BAD_REVOCATION_REASON] = { 400, ERR_BAD_REQUEST },
+	[ACME_BAD_SIGNATURE_ALGORITHM] = { 400, ERR_BAD_REQUEST },
+	[ACME_INVALID_CONTACT] = { 400, ERR_BAD_REQUEST },
+	[ACME_UNSUPPORTED_CONTACT] = { 400, ERR_BAD_REQUEST },
+	[ACME_MALFORMED] = { 400, ERR_BAD_REQUEST },
+	[ACME_UNSUPPORTED_IDENTIFIER] = { 400, ERR_BAD_NAME },
+	[ACME_REJECTED_IDENTIFIER] = { 400, ERR_BAD_NAME },
+	[ACME_INVALID_PROFILE] = { 400, ERR_POLICY },
+	[ACME_BAD_ATTESTATION_STATEMENT] = { 400, ERR_BAD_REQUEST },
+	[ACME_UNAUTHORIZED] = { 403, ERR_DENIED },
+	[ACME_EXTERNAL_ACCOUNT_REQUIRED] = { 403, ERR_UNAUTHENTICATED },
+	[ACME_ORDER_NOT_READY] = { 403, ERR_CONFLICT },
+	[ACME_USER_ACTION_REQUIRED] = { 403, ERR_DENIED },
+	[ACME_CAA] = { 403, ERR_POLICY },
+	[ACME_ALREADY_REPLACED] = { 409, ERR_CONFLICT },
+	[ACME_RATE_LIMITED] = { 429, ERR_RATE },
+	[ACME_SERVER_INTERNAL] = { 500, ERR_INTERNAL },
+	[ACME_CONNECTION] = { 400, ERR_POLICY },
+	[ACME_DNS] = { 400, ERR_POLICY },
+	[ACME_TLS] = { 400, ERR_POLICY },
+	[ACME_INCORRECT_RESPONSE] = { 403, ERR_POLICY },
+	[ACME_COMPOUND] = { 400, ERR_POLICY },
+	[ACME_CONFLICT] = { 409, ERR_CONFLICT },
+	[ACME_NOT_FOUND] = { 404, ERR_NOT_FOUND },
+	[ACME_ACCOUNT_DEAD] = { 401, ERR_DENIED },
+	[ACME_AUTO_RENEWAL_CANCELED] = { 403, ERR_POLICY },
+	[ACME_AUTO_RENEWAL_EXPIRED] = { 403, ERR_POLICY },
+	[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = { 400, ERR_BAD_REQUEST },
+	[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = { 403, ERR_POLICY },
+	[ACME_UNKNOWN_DELEGATION] = { 400, ERR_BAD_REQUEST },
+	[ACME_ONION_CAA_REQUIRED] = { 400, ERR_POLICY },
 };
 
 /* What is no answer to the question. Everything that may pass is 503, so that clients come again. */
@@ -115,9 +113,4 @@ unsigned acme_problem_status(enum acme_problem p)
 enum err_kind acme_problem_kind(enum acme_problem p)
 {
 	return (unsigned)p < ACME_PROBLEM_COUNT && problems[p].kind != ERR_NONE ? problems[p].kind : ERR_INTERNAL;
-}
-
-const char *acme_problem_type(enum acme_problem p)
-{
-	return (unsigned)p < ACME_PROBLEM_COUNT && problems[p].type != NULL ? problems[p].type : "serverInternal";
 }

@@ -23,7 +23,5 @@ void acme_refuse_err(struct refusal *r, const struct err *e);
 unsigned acme_problem_status(enum acme_problem p);
 /* The error kind that the audit has for it. */
 enum err_kind acme_problem_kind(enum acme_problem p);
-/* "malformed": what stands behind "urn:ietf:params:acme:error:". */
-const char *acme_problem_type(enum acme_problem p);
 
 #endif

@@ -191,24 +191,6 @@ static const struct operation {
 	[RA_ACME_RENEWAL_INFO] = { NULL, BY_ANYBODY, true, acme_renewal_info },
 };
 
-static const char *const problem_names[ACME_PROBLEM_COUNT] = {
-	[ACME_ACCOUNT_DOES_NOT_EXIST] = "accountDoesNotExist", [ACME_ALREADY_REVOKED] = "alreadyRevoked", [ACME_BAD_CSR] = "badCSR",
-	[ACME_BAD_NONCE] = "badNonce", [ACME_BAD_PUBLIC_KEY] = "badPublicKey", [ACME_BAD_REVOCATION_REASON] = "badRevocationReason",
-	[ACME_BAD_SIGNATURE_ALGORITHM] = "badSignatureAlgorithm", [ACME_INVALID_CONTACT] = "invalidContact",
-	[ACME_UNSUPPORTED_CONTACT] = "unsupportedContact", [ACME_MALFORMED] = "malformed",
-	[ACME_UNSUPPORTED_IDENTIFIER] = "unsupportedIdentifier", [ACME_REJECTED_IDENTIFIER] = "rejectedIdentifier",
-	[ACME_INVALID_PROFILE] = "invalidProfile", [ACME_BAD_ATTESTATION_STATEMENT] = "badAttestationStatement",
-	[ACME_UNAUTHORIZED] = "unauthorized", [ACME_EXTERNAL_ACCOUNT_REQUIRED] = "externalAccountRequired",
-	[ACME_ORDER_NOT_READY] = "orderNotReady", [ACME_USER_ACTION_REQUIRED] = "userActionRequired", [ACME_CAA] = "caa",
-	[ACME_ALREADY_REPLACED] = "alreadyReplaced", [ACME_RATE_LIMITED] = "rateLimited", [ACME_SERVER_INTERNAL] = "serverInternal",
-	[ACME_CONNECTION] = "connection", [ACME_DNS] = "dns", [ACME_TLS] = "tls", [ACME_INCORRECT_RESPONSE] = "incorrectResponse",
-	[ACME_COMPOUND] = "compound", [ACME_CONFLICT] = "conflict", [ACME_NOT_FOUND] = "notFound", [ACME_ACCOUNT_DEAD] = "accountDead",
-	[ACME_AUTO_RENEWAL_CANCELED] = "autoRenewalCanceled", [ACME_AUTO_RENEWAL_EXPIRED] = "autoRenewalExpired",
-	[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = "autoRenewalCancellationInvalid",
-	[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = "autoRenewalRevocationNotSupported",
-	[ACME_UNKNOWN_DELEGATION] = "unknownDelegation", [ACME_ONION_CAA_REQUIRED] = "onionCAARequired",
-};
-
 /* A record would be as cheap to cause as these are: they are counted. */
 static bool recorded(const struct operation *o, enum acme_problem p)
 {
@@ -243,13 +225,13 @@ static void audit_refused(struct ra *ra, struct acme *s, const struct operation 
 	char actor[300] = "";
 	bool last;
 
-	acme_counted(ra, "caduceus_rejected_total", "reason=\"acme-%s\"", problem_names[s->a.problem]);
+	acme_counted(ra, "caduceus_rejected_total", "reason=\"acme-%s\"", acme_problem_name(s->a.problem));
 	if (!recorded(o, s->a.problem) || !ra->store_ok || !room_for_record(ra, s, &last))
 		return;
 	if (s->known)
 		acme_actor(&s->account, actor, sizeof actor);
 	ev.actor = actor;
-	audit_detail(&ev, "kind", problem_names[s->a.problem]);
+	audit_detail(&ev, "kind", acme_problem_name(s->a.problem));
 	audit_detail(&ev, "reason", s->a.detail);
 	audit_detail(&ev, "directory", s->q.realm);
 	if (last)

@@ -57,6 +57,8 @@ enum acme_state { /* of accounts, orders, authorizations and challenges; a byte:
 };
 const char *acme_state_name(enum acme_state s);   /* "pending", … */
 const char *acme_method_name(enum acme_method m); /* "http-01", … */
+/* "badCSR", …: what stands behind "urn:ietf:params:acme:error:". Ours with a status of their own share a type. */
+const char *acme_problem_name(enum acme_problem p);
 
 struct acme_identifier { /* as asked: ra judges it */
 	char type[24];

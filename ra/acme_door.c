@@ -22,6 +22,50 @@ const char *acme_method_name(enum acme_method m)
 	return m >= ACME_HTTP_01 && m <= ACME_TLS_ALPN_01 ? names[m] : "unknown";
 }
 
+const char *acme_problem_name(enum acme_problem p)
+{
+	static const char *const names[ACME_PROBLEM_COUNT] = {
+		[ACME_ACCOUNT_DOES_NOT_EXIST] = "accountDoesNotExist",
+		[ACME_ALREADY_REVOKED] = "alreadyRevoked",
+		[ACME_BAD_CSR] = "badCSR",
+		[ACME_BAD_NONCE] = "badNonce",
+		[ACME_BAD_PUBLIC_KEY] = "badPublicKey",
+		[ACME_BAD_REVOCATION_REASON] = "badRevocationReason",
+		[ACME_BAD_SIGNATURE_ALGORITHM] = "badSignatureAlgorithm",
+		[ACME_INVALID_CONTACT] = "invalidContact",
+		[ACME_UNSUPPORTED_CONTACT] = "unsupportedContact",
+		[ACME_MALFORMED] = "malformed",
+		[ACME_UNSUPPORTED_IDENTIFIER] = "unsupportedIdentifier",
+		[ACME_REJECTED_IDENTIFIER] = "rejectedIdentifier",
+		[ACME_INVALID_PROFILE] = "invalidProfile",
+		[ACME_BAD_ATTESTATION_STATEMENT] = "badAttestationStatement",
+		[ACME_UNAUTHORIZED] = "unauthorized",
+		[ACME_EXTERNAL_ACCOUNT_REQUIRED] = "externalAccountRequired",
+		[ACME_ORDER_NOT_READY] = "orderNotReady",
+		[ACME_USER_ACTION_REQUIRED] = "userActionRequired",
+		[ACME_CAA] = "caa",
+		[ACME_ALREADY_REPLACED] = "alreadyReplaced",
+		[ACME_RATE_LIMITED] = "rateLimited",
+		[ACME_SERVER_INTERNAL] = "serverInternal",
+		[ACME_CONNECTION] = "connection",
+		[ACME_DNS] = "dns",
+		[ACME_TLS] = "tls",
+		[ACME_INCORRECT_RESPONSE] = "incorrectResponse",
+		[ACME_COMPOUND] = "compound",
+		[ACME_CONFLICT] = "malformed",
+		[ACME_NOT_FOUND] = "malformed",
+		[ACME_ACCOUNT_DEAD] = "unauthorized",
+		[ACME_AUTO_RENEWAL_CANCELED] = "autoRenewalCanceled",
+		[ACME_AUTO_RENEWAL_EXPIRED] = "autoRenewalExpired",
+		[ACME_AUTO_RENEWAL_CANCELLATION_INVALID] = "autoRenewalCancellationInvalid",
+		[ACME_AUTO_RENEWAL_REVOCATION_NOT_SUPPORTED] = "autoRenewalRevocationNotSupported",
+		[ACME_UNKNOWN_DELEGATION] = "unknownDelegation",
+		[ACME_ONION_CAA_REQUIRED] = "onionCAARequired",
+	};
+
+	return (unsigned)p < ACME_PROBLEM_COUNT && names[p] != NULL ? names[p] : "serverInternal";
+}
+
 static void identifier_put(struct buf *b, const struct acme_identifier *i)
 {
 	wr_text(b, i->type);

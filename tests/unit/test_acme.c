@@ -815,7 +815,7 @@ static void test_problems__ACME_11__ACME_12__ACME_13__ACME_14__ACME_15(void)
 		if (p[i].problem == ACME_RATE_LIMITED)
 			CU_ASSERT_STRING_EQUAL(header(&t, "Retry-After", 0), "60");
 		CU_ASSERT_STRING_EQUAL(header(&t, "Location", 0), p[i].problem == ACME_CONFLICT ? BASE "/acme/server/acct/9" : "");
-		CU_ASSERT_STRING_EQUAL(acme_problem_type(p[i].problem), p[i].type);
+		CU_ASSERT_STRING_EQUAL(acme_problem_name(p[i].problem), p[i].type);
 		CU_ASSERT_TRUE(acme_problem_kind(p[i].problem) != ERR_NONE);
 		done(&t);
 	}

@@ -163,7 +163,7 @@ static void test_headers__ACME_06__ACME_07(void)
 		enum acme_problem p = header_is(t[i].header, t[i].kind);
 
 		if (p != t[i].problem)
-			fprintf(stderr, "%s: %s\n", t[i].header, acme_problem_type(p));
+			fprintf(stderr, "%s: %s\n", t[i].header, acme_problem_name(p));
 		CU_ASSERT_EQUAL(p, t[i].problem);
 	}
 }
