@@ -123,6 +123,14 @@ bool config_url_host(const char *url, char *host, size_t size)
 	return true;
 }
 
+void config_caa_identity(const struct config *c, char *out, size_t size)
+{
+	if (strcmp(c->acme_caa_identity, "none") != 0)
+		snprintf(out, size, "%s", c->acme_caa_identity);
+	else if (!config_url_host(c->public_enroll, out, size))
+		out[0] = 0;
+}
+
 static bool url_ok(const char *url, const char *scheme)
 {
 	size_t n = strlen(scheme);

@@ -68,5 +68,7 @@ MUST_USE bool config_show(const char *dir, config_each *each, void *arg, struct 
 MUST_USE bool config_host_port(const char *text, char *host, size_t size, uint16_t *port);
 /* The host of an http(s) URL of ours, without port and brackets. */
 MUST_USE bool config_url_host(const char *url, char *host, size_t size);
+/* The name that CAA records give this authority: acme.caa_identity, without one the host of public.enroll; "" neither. */
+void config_caa_identity(const struct config *c, char *out, size_t size);
 
 #endif

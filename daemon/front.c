@@ -86,10 +86,8 @@ static void set_acme(void)
 	snprintf(s.base, sizeof s.base, "%s", c->public_enroll);
 	snprintf(s.terms, sizeof s.terms, "%s", unless_none(c->acme_terms));
 	snprintf(s.website, sizeof s.website, "%s", unless_none(c->acme_website));
-	if (strcmp(c->acme_caa, "on") == 0 && unless_none(c->acme_caa_identity)[0] != 0)
-		snprintf(s.caa_identity, sizeof s.caa_identity, "%s", c->acme_caa_identity);
-	else if (strcmp(c->acme_caa, "on") == 0)
-		(void)!config_url_host(c->public_enroll, s.caa_identity, sizeof s.caa_identity);
+	if (strcmp(c->acme_caa, "on") == 0)
+		config_caa_identity(c, s.caa_identity, sizeof s.caa_identity);
 	acme_set(acme, &s);
 }
 

@@ -58,10 +58,7 @@ static struct probe_config settings(void)
 
 	resolver_address(c->acme_resolver, resolver, sizeof resolver);
 	snprintf(anchors, sizeof anchors, "%s%s%s", below ? role.dir : "", below ? "/" : "", c->acme_trust_anchors);
-	if (strcmp(c->acme_caa_identity, "none") != 0)
-		snprintf(identity, sizeof identity, "%s", c->acme_caa_identity);
-	else if (!config_url_host(c->public_enroll, identity, sizeof identity))
-		identity[0] = 0;
+	config_caa_identity(c, identity, sizeof identity);
 	return (struct probe_config){
 		.resolver = resolver,
 		.trust_anchors = anchors,
@@ -74,16 +71,23 @@ static struct probe_config settings(void)
 	};
 }
 
-static void on_control(void *arg, const struct control *c)
+/* The resolver's host may take as long to be found as the system's resolver takes. */
+static void reload(void)
 {
 	const struct probe_config next = settings();
 	struct err e;
 
+	if (!probe_configure(probe, &next, &e))
+		log_event(LOG_LEVEL_ERROR, "settings not taken", "why", e.text, NULL);
+}
+
+static void on_control(void *arg, const struct control *c)
+{
 	(void)arg;
 	if (c->op == CONTROL_CHANNEL)
 		port_adopt(&ra, c->fd, role.name);
-	if (c->op == CONTROL_RELOAD && !probe_configure(probe, &next, &e))
-		log_event(LOG_LEVEL_ERROR, "settings not taken", "why", e.text, NULL);
+	if (c->op == CONTROL_RELOAD)
+		reload();
 }
 
 static void tell_counts(void)

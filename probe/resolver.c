@@ -45,7 +45,7 @@ static bool put_forwarder(struct buf *b, const char *text, struct err *e)
 	if (n > 2 && text[0] == '[' && text[n - 1] == ']')
 		text++, n -= 2;
 	if (n == 0 || strspn(text, "0123456789abcdefABCDEF:.") < n || colon[1 + strspn(colon + 1, "0123456789")] != 0)
-		return err_set(e, ERR_CONFIG, "acme.resolver: ADDRESS:PORT is expected");
+		return err_set(e, ERR_CONFIG, "acme.resolver: %.100s is no address and a port: the host can't be resolved, perhaps", text);
 	buf_printf(b, "\tforward-addr: %.*s@%s\n", (int)n, text, colon + 1);
 	return true;
 }

@@ -75,5 +75,16 @@ def test_its_trouble_is_not_the_services__ACME_32():
     i.close()
 
 
+def test_a_resolver_that_is_not_there__ACME_32():
+    """Its host is nobody's: everything else is served, and it is said why."""
+    i = Instance("probe-host", ["acme.resolver=nobody.invalid:53"])
+    check("nobody.invalid" in i.log_text() and "can't be resolved" in i.log_text(), i.log_text()[-2000:])
+    i.enroll("without-resolver")
+    done = i.cli("doctor", code=1)
+    check("nobody.invalid:53" in done.stdout + done.stderr, done.stdout, done.stderr)
+    equal(i.stop(), 0)
+    i.close()
+
+
 if __name__ == "__main__":
     main(globals())
