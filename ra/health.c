@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void check(struct ra_health *h, const char *name, bool ok, const char *detail)
+/* What is said, and does not keep the service from its work. */
+static void remark(struct ra_health *h, const char *name, bool ok, const char *detail)
 {
 	struct ra_check *c;
 
@@ -16,6 +17,11 @@ static void check(struct ra_health *h, const char *name, bool ok, const char *de
 	snprintf(c->name, sizeof c->name, "%s", name);
 	c->ok = ok;
 	snprintf(c->detail, sizeof c->detail, "%.199s", detail);
+}
+
+static void check(struct ra_health *h, const char *name, bool ok, const char *detail)
+{
+	remark(h, name, ok, detail);
 	h->ready = h->ready && ok;
 }
 
@@ -73,11 +79,8 @@ void health_fill(struct ra *ra, struct ra_health *h)
 	check(h, "crl", good, detail);
 	good = authorities_valid(ra, detail);
 	check(h, "authorities", good, detail);
-	/* Everything else goes on: who is ready is not changed by it. */
-	bool ready = h->ready;
-	check(h, "probe", !acme_probe_away(ra),
+	remark(h, "probe", !acme_probe_away(ra),
 	      acme_probe_away(ra) ? "the role that goes out is away: no ACME name can be validated until it is back; look at the log" : "ok");
-	h->ready = ready;
 	/* 2026: before this program was written, so the clock is not set. */
 	check(h, "clock", ra->now > INT64_C(1767225600) * US_PER_SECOND, ra->now > INT64_C(1767225600) * US_PER_SECOND ? "ok" : "the clock is not set");
 }

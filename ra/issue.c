@@ -85,6 +85,14 @@ static void fill_row(struct ra *ra, struct certificate *row, const struct issue_
 		memcpy(row->request_key, o->request_key, 32);
 }
 
+/* What an intent, and what the count of those issued, says of where a request came from. */
+static const struct {
+	const char *purpose, *protocol;
+} origins[] = {
+	[LEAF_EST] = { "enroll", "est" }, [LEAF_OFFICER] = { "officer", "officer" }, [LEAF_TLS] = { "tls", "internal" },
+	[LEAF_ACME] = { "acme", "acme" },
+};
+
 bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 {
 	struct generation *g = gen_newest(ra, o->profile->p.authority);
@@ -101,12 +109,6 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 		e->retry_after = 1;
 		return false;
 	}
-	/* Before the intent: an order that waits for room keeps what this has written. */
-	if (ra->outstanding >= RA_OUTSTANDING) {
-		err_set(e, ERR_BUSY, "too many requests are under way");
-		e->retry_after = 2;
-		return false;
-	}
 	if (ra->now < g->not_before) {
 		err_set(e, ERR_BUSY, "the service's clock stands before its authority was made; nothing is issued until it is right");
 		e->retry_after = 60;
@@ -116,13 +118,16 @@ bool issue_start(struct ra *ra, const struct issue_order *o, struct err *e)
 		memcpy(spki, o->spki, sizeof spki);
 	else
 		digest_sha256(spki, o->csr->spki.p, o->csr->spki.n);
-	if (!writing_allowed(ra, e) || !check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e) ||
-	    !intent_make(ra, g->ref, o->subject, o->origin == LEAF_TLS ? "tls" : o->origin == LEAF_OFFICER ? "officer" : o->origin == LEAF_ACME ? "acme" : "enroll",
-	                 &i->serial, e))
+	if (!writing_allowed(ra, e) || !check_key(ra, o, spki, e) || !policy_validity(&v, &o->profile->p, g->not_before, g->not_after, ra->now, e))
 		return false;
+	/* Before the intent: an order that waits for room keeps what this has written. */
 	w = work_new(ra, WORK_LEAF, CA_ISSUE, o->deadline, e);
 	if (w == NULL)
 		return false;
+	if (!intent_make(ra, g->ref, o->subject, origins[o->origin].purpose, &i->serial, e)) {
+		work_free(ra, w);
+		return false;
+	}
 	memcpy(i->profile, o->profile->digest, 32);
 	snprintf(i->gen.name, sizeof i->gen.name, "%s", g->name);
 	i->gen.gen = g->gen;
@@ -307,8 +312,7 @@ static bool record(struct ra *ra, struct work *w, struct span der, struct err *e
 	if (l->origin == LEAF_ACME && !acme_issued(ra, l, e))
 		return false;
 	audit_leaf(ra, l, serial, "success", NULL);
-	snprintf(labels, sizeof labels, "protocol=\"%s\",profile=\"%s\",ca=\"%s\"",
-	         l->origin == LEAF_OFFICER ? "officer" : l->origin == LEAF_TLS ? "internal" : l->origin == LEAF_ACME ? "acme" : "est", l->row.profile, l->row.ca);
+	snprintf(labels, sizeof labels, "protocol=\"%s\",profile=\"%s\",ca=\"%s\"", origins[l->origin].protocol, l->row.profile, l->row.ca);
 	metrics_add(ra->metrics, "caduceus_issued_total", labels, 1);
 	return true;
 }

@@ -106,7 +106,7 @@ bool profiles_load(struct ra *ra, struct err *e)
 
 struct work *work_new(struct ra *ra, enum work_kind kind, uint16_t type, int64_t deadline, struct err *e)
 {
-	for (uint32_t k = 0; k < RA_OUTSTANDING; k++) {
+	for (uint32_t k = 0; ra->outstanding < RA_OUTSTANDING && k < RA_OUTSTANDING; k++) {
 		struct work *w = &ra->work[(ra->work_hint + k) % RA_OUTSTANDING];
 		uint32_t generation = w->generation + 1;
 
@@ -485,7 +485,6 @@ static void flush(struct ra *ra)
 {
 	for (size_t i = 0; i < ra->out_n; i++) {
 		struct out *o = &ra->out[i];
-
 		bool sent;
 
 		o->f.body = span_of(&o->body);
