@@ -61,16 +61,21 @@ static void put_evidence(struct errand *e)
 	         e->redirects != 0 ? host : "");
 }
 
+static void say(struct errand *e, enum probe_problem problem, bool again, const char *fmt, va_list ap)
+{
+	e->result.problem = problem;
+	e->result.again = again;
+	(void)vsnprintf(e->result.detail, sizeof e->result.detail, fmt, ap);
+}
+
 void errand_end(struct errand *e, enum probe_problem problem, bool again, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (e->over)
 		return;
-	e->result.problem = problem;
-	e->result.again = again;
 	va_start(ap, fmt);
-	(void)vsnprintf(e->result.detail, sizeof e->result.detail, fmt, ap);
+	say(e, problem, again, fmt, ap);
 	va_end(ap);
 	put_evidence(e);
 	probe_over(e);
@@ -150,10 +155,8 @@ void errand_connected_in_vain(struct errand *e, enum probe_problem problem, cons
 
 	if (e->over)
 		return;
-	e->result.problem = problem;
-	e->result.again = true;
 	va_start(ap, fmt);
-	(void)vsnprintf(e->result.detail, sizeof e->result.detail, fmt, ap);
+	say(e, problem, true, fmt, ap);
 	va_end(ap);
 	connect_next(e);
 }
