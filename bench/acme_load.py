@@ -52,10 +52,9 @@ class Pebble:
 
 
 @contextlib.contextmanager
-def load(program, directory, http_port, dns_port, workers, n, first, accounts, eab=()):
-    """Yields a function that lets the prepared clients go."""
-    p = subprocess.Popen([str(a) for a in (program, directory, http_port, dns_port, workers, n, first, accounts, *eab)],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def prepared(*argv):
+    """Clients that say "prepared" and wait for a line: yields a function that lets them go and gives what they say then."""
+    p = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def go():
         p.stdin.write("go\n")
@@ -63,7 +62,7 @@ def load(program, directory, http_port, dns_port, workers, n, first, accounts, e
         return json.loads(p.stdout.readline())
     try:
         if p.stdout.readline().strip() != "prepared":
-            raise harness.Failure(f"{program}: {p.stderr.read()}")
+            raise harness.Failure(f"{argv[0]}: {p.stderr.read()}")
         yield go
     finally:
         p.stdin.close()
@@ -74,6 +73,10 @@ def load(program, directory, http_port, dns_port, workers, n, first, accounts, e
             p.wait()
         p.stdout.close()
         p.stderr.close()
+
+
+def load(program, directory, http_port, dns_port, workers, n, first, accounts, eab=()):
+    return prepared(program, directory, http_port, dns_port, workers, n, first, accounts, *eab)
 
 
 def settings(http_port, dns_port):

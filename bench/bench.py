@@ -262,27 +262,8 @@ def measure(name, i, load):
     }
 
 
-@contextlib.contextmanager
 def est_clients(i, mode, clients, n):
-    """Yields a function that lets prepared clients go."""
-    p = subprocess.Popen([str(tool("bench-est")), str(i.enroll_port), mode, str(clients), str(n), str(i.take(n)), PASSWORD],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def go():
-        p.stdin.write("go\n")
-        p.stdin.flush()
-        return json.loads(p.stdout.readline())
-    try:
-        harness.check(p.stdout.readline().strip() == "prepared", "bench-est", mode)
-        yield go
-    finally:
-        p.stdin.close()
-        try:
-            p.wait(20)
-        except subprocess.TimeoutExpired:
-            p.kill()
-            p.wait()
-        p.stdout.close()
+    return acme_load.prepared(tool("bench-est"), i.enroll_port, mode, clients, n, i.take(n), PASSWORD)
 
 
 def est_run(i, name, mode, clients, n):

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ca/internal.h"
+#include "config/config.h"
+#include "config/profile.h"
 #include "tests/fuzz/fake_hsm.h"
 
 #include <pthread.h>
@@ -101,6 +103,35 @@ BOX void box_open(void)
 	if (!ca_open(&box_ca, &(struct ca_config){ .dir = box_dir, .provision = true, .hsm = &fake_token, .workers = 1,
 	                                          .reply = box_reply, .now = box_now }, &e)) {
 		fprintf(stderr, "%s\n", e.text);
+		abort();
+	}
+}
+
+/* What init writes into box_dir, with these settings besides its addresses; read again into *out. */
+BOX void box_write_instance(struct config *out, const char *const *more, size_t more_n)
+{
+	static const char *const folders[] = { "run", "trust", "crl", "profiles", "tls", "backup" };
+	const char *set[8] = { "listen.enroll=127.0.0.1:1", "listen.va=127.0.0.1:2", "public.enroll=https://localhost:1",
+		               "public.va=http://localhost:2" };
+	AUTO_BUF text = { 0 };
+	AUTO_BUF mistakes = { 0 };
+	char path[160];
+	bool good;
+
+	for (size_t i = 0; i < COUNT_OF(folders); i++) {
+		snprintf(path, sizeof path, "%s/%s", box_dir, folders[i]);
+		mkdir(path, 0700);
+	}
+	memcpy(set + 4, more, more_n * sizeof *more);
+	good = more_n <= 4 && config_write(&text, set, 4 + more_n, &mistakes);
+	snprintf(path, sizeof path, "%s/caduceus.yaml", box_dir);
+	good = good && file_write_atomic(path, text.p, text.n, 0600, NULL);
+	for (size_t i = 0; good && profile_shipped_name(i) != NULL; i++) {
+		snprintf(path, sizeof path, "%s/profiles/%s.yaml", box_dir, profile_shipped_name(i));
+		good = file_write_atomic(path, profile_shipped_text(i), strlen(profile_shipped_text(i)), 0600, NULL);
+	}
+	if (!good || !config_load(out, box_dir, &mistakes)) {
+		fprintf(stderr, "%s\n", buf_str(&mistakes));
 		abort();
 	}
 }

@@ -220,26 +220,9 @@ static void make_account(void)
 
 static void write_instance(void)
 {
-	static const char *const folders[] = { "run", "trust", "crl", "profiles", "tls", "backup" };
-	const char *set[] = { "listen.enroll=127.0.0.1:1", "listen.va=127.0.0.1:2", "public.enroll=https://localhost:1", "public.va=http://localhost:2" };
-	AUTO_BUF text = { 0 };
-	AUTO_BUF mistakes = { 0 };
-	char path[160];
-	struct err e;
+	static const char *const more[] = { "acme.eab=optional" };
 
-	for (size_t i = 0; i < COUNT_OF(folders); i++) {
-		snprintf(path, sizeof path, "%s/%s", box_dir, folders[i]);
-		mkdir(path, 0700);
-	}
-	must(config_write(&text, set, COUNT_OF(set), &mistakes));
-	snprintf(path, sizeof path, "%s/caduceus.yaml", box_dir);
-	must(file_write_atomic(path, text.p, text.n, 0600, &e));
-	for (size_t i = 0; profile_shipped_name(i) != NULL; i++) {
-		snprintf(path, sizeof path, "%s/profiles/%s.yaml", box_dir, profile_shipped_name(i));
-		must(file_write_atomic(path, profile_shipped_text(i), strlen(profile_shipped_text(i)), 0600, &e));
-	}
-	must(config_load(&config, box_dir, &mistakes));
-	strcpy(config.acme_eab, "optional");
+	box_write_instance(&config, more, COUNT_OF(more));
 }
 
 static void register_pump(void)
