@@ -53,9 +53,10 @@ enum control_state control_recv(int sock, struct control *out)
 	struct cmsghdr *c;
 	ssize_t n;
 
+	/* The other side has ended and left something unread: Linux says so once, before its last words, which are still here. */
 	do
 		n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0 && errno == EAGAIN)
 		return CONTROL_EMPTY;
 	if (n != sizeof w)

@@ -27,8 +27,10 @@ struct control {
 	int fd; /* -1 none; owned by who received it */
 };
 
-MUST_USE bool control_send(int sock, enum control_op op, const char *name, int fd, struct err *e);
 enum control_state { CONTROL_GOT, CONTROL_EMPTY, CONTROL_CLOSED };
+
+MUST_USE bool control_send(int sock, enum control_op op, const char *name, int fd, struct err *e);
+/* Does not wait. CONTROL_CLOSED comes after everything that the other side has sent, however it ended. */
 enum control_state control_recv(int sock, struct control *out);
 
 #endif

@@ -193,7 +193,8 @@ def as_schema_1(i):
     for serial, der in certificates.items():
         now.execute("update old.certificate set der = ? where serial = ?", (der, bytes.fromhex(serial)))
     now.execute("insert into old.status select ref, serial, state, reason, revoked_at, not_after, seq from main.status")
-    hashes = [h for h, in now.execute("select hash from audit order by seq")]
+    # A CRL that was signed between the question and the kill has a record, too; the chain may end before it.
+    hashes = [h for h, in now.execute("select hash from audit order by seq")][:len(records)]
     equal(len(hashes), len(records))
     now.executemany("insert into old.audit values (?, ?, ?)", [(n + 1, r, h) for n, (r, h) in enumerate(zip(records, hashes))])
     now.commit()
