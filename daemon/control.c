@@ -53,7 +53,7 @@ enum control_state control_recv(int sock, struct control *out)
 	struct cmsghdr *c;
 	ssize_t n;
 
-	/* The other side has ended and left something unread: Linux says so once, before its last words, which are still here. */
+	/* ECONNRESET: the other side has ended and left something unread, as one does that hangs; its last words still come. */
 	do
 		n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || errno == ECONNRESET));

@@ -114,9 +114,10 @@ enum channel_state channel_recv(int fd, struct buf *scratch, struct frame *f)
 	scratch->n = 0;
 	buf_reserve(scratch, FRAME_HEAD + FRAME_BODY_MAX);
 	iov = (struct iovec){ scratch->p, FRAME_HEAD + FRAME_BODY_MAX };
+	/* ECONNRESET: the peer has ended and left something unread. Linux says so once, before what it had still sent. */
 	do
 		n = recvmsg(fd, &m, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0 && errno == EAGAIN)
 		return CHANNEL_EMPTY;
 	if (n <= 0 || (m.msg_flags & MSG_TRUNC) != 0 || !frame_get(f, scratch->p, (size_t)n, NULL))

@@ -35,7 +35,7 @@ MUST_USE bool channel_send_wait(int fd, const struct frame *f, int64_t deadline,
 
 enum channel_state { CHANNEL_GOT, CHANNEL_EMPTY, CHANNEL_CLOSED };
 /* Takes one frame; f->body points into scratch, which is overwritten by the next call. A malformed frame closes the
- * channel: a peer that can't count is not spoken to. */
+ * channel: a peer that can't count is not spoken to. CHANNEL_CLOSED comes after everything that a peer has sent. */
 enum channel_state channel_recv(int fd, struct buf *scratch, struct frame *f);
 
 /* The first frame on every channel, both ways: HELLO with the build's id. A peer of another build is refused. */

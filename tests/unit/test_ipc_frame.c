@@ -154,10 +154,28 @@ static void test_hello_over_a_channel(void)
 	close(fd[1]);
 }
 
+/* An answer that was sent is an answer, whatever its sender left unread when it ended. */
+static void test_what_was_sent_before_the_end_arrives(void)
+{
+	AUTO_BUF scratch = { 0 };
+	struct frame f;
+	int fd[2];
+
+	CU_ASSERT_TRUE_FATAL(channel_pair(fd, NULL));
+	CU_ASSERT_TRUE(channel_send(fd[0], &(struct frame){ .type = 2, .id = 1 }, NULL));
+	CU_ASSERT_TRUE(channel_send(fd[1], &(struct frame){ .type = 3, .id = 2 }, NULL));
+	close(fd[1]);
+	CU_ASSERT_EQUAL(channel_recv(fd[0], &scratch, &f), CHANNEL_GOT);
+	CU_ASSERT_EQUAL(f.id, 2);
+	CU_ASSERT_EQUAL(channel_recv(fd[0], &scratch, &f), CHANNEL_CLOSED);
+	close(fd[0]);
+}
+
 static const struct cu_case cases[] = {
 	{ "frames_refused", test_frames_refused },
 	{ "frame_both_ways", test_frame_both_ways },
 	{ "malformed_closes_the_channel", test_malformed_closes_the_channel },
+	{ "what_was_sent_before_the_end_arrives", test_what_was_sent_before_the_end_arrives },
 	{ "full_channel_is_busy", test_full_channel_is_busy },
 	{ "hello_refused", test_hello_refused },
 	{ "hello_over_a_channel", test_hello_over_a_channel },
