@@ -37,6 +37,8 @@ def test_changes_around_the_service__AUD_02__AUD_07():
     i = Instance("audit-c")
     i.device("change-1")
     i.json("device", "password", "change-1")
+    bound = i.json("acme", "eab", "add", "change-2", "--san", "dns:change-2.hospital.example")
+    i.json("acme", "eab", "disable", bound["kid"])
     out = i.home / "b.tar"
     i.cli("backup", "create", "--out", out)
     config = i.dir / "caduceus.yaml"
@@ -58,8 +60,11 @@ def test_changes_around_the_service__AUD_02__AUD_07():
     for r in found:
         by.setdefault(r["event"], []).append(r)
     for event in ("service.start", "service.stop", "config.change", "profile.load", "device.add", "device.password", "backup.create",
-                  "ca.create", "service.update", "database.migrate", "audit.export"):
+                  "ca.create", "service.update", "database.migrate", "audit.export", "acme.eab.add", "acme.eab.disable"):
         check(event in by, event, sorted(by))
+    equal(by["acme.eab.add"][0]["detail"]["kid"], bound["kid"])
+    equal([by[f"acme.eab.{done}"][0]["object"]["id"] for done in ("add", "disable")], ["change-2"] * 2)
+    check(bound["hmac_key"] not in str(found), "the audit keeps a key")
     changed = by["config.change"][-1]["detail"]
     check(len(changed["before"]) == 64 and len(changed["now"]) == 64 and changed["before"] != changed["now"], changed)
     equal(by["service.update"][0]["detail"]["before"], "0.0.9+abc")
