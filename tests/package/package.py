@@ -31,6 +31,7 @@ RELEASES = ["bookworm", "trixie"]
 SKIPPED = 77
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTANCE = "var/lib/caduceus"
+USERS = ("ca", "ra", "va", "front", "officers", "probe")
 # In namespaces of its own, so that mounts and processes end with it.
 APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
 
@@ -129,7 +130,7 @@ def test_installs_with_what_it_depends_on__OPS_12(home, release):
                    "/usr/lib/tmpfiles.d/caduceus.conf", "/usr/share/doc/caduceus/caduceus.spdx.json",
                    "/usr/share/doc/caduceus/copyright"):
         check(wanted in files and (clean / wanted[1:]).is_file(), wanted, "is not installed")
-    for role in ("ca", "ra", "va", "front", "officers", "probe"):
+    for role in USERS:
         in_folder(clean, f"getent passwd caduceus-{role} && getent group caduceus")
     equal(os.readlink(clean / "run/caduceus"), f"/{INSTANCE}/run")
     equal(list((clean / INSTANCE).iterdir()), [], "nothing is there before init")
@@ -311,7 +312,7 @@ def inside_serve(m):
         if re.search(r"^Name:\s+caduceus-", text, re.M):
             uids.add(re.search(r"^Uid:\s+(\d+)", text, re.M).group(1))
             equal(int(re.search(r"^CapEff:\s+(\w+)", text, re.M).group(1), 16), 0, "a role has capabilities:", text)
-    equal(len(uids), 5, "a user for each role:", uids)
+    equal(len(uids), len(USERS), "a user for each role:", uids)
     parent = pathlib.Path(f"/proc/{m.serve.pid}/status").read_text()
     equal(int(re.search(r"^CapBnd:\s+(\w+)", parent, re.M).group(1), 16), 1 << 6 | 1 << 7, "the parent's bounding set")
 

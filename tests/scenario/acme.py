@@ -870,16 +870,15 @@ def test_kill_at_random_moments__ACME_26(i):
     stop, issued, errors = threading.Event(), [], []
     r = random.Random(SEED)
 
-    def work(k):
+    def work(c):
         try:
-            c = persist(lambda: client(i))
             while not stop.is_set():
                 n = [name()]
                 leaf, _ = order_with(c, n, lambda step: None)
                 issued.append((n, leaf))
         except Exception as e:
             errors.append(repr(e))
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    threads = [threading.Thread(target=work, args=(client(i),)) for _ in range(4)]
     for t in threads:
         t.start()
     try:
