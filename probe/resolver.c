@@ -301,7 +301,10 @@ static void answered(void *arg, int rcode, void *packet, int n, int security, ch
 		return;
 	}
 	l->of->failed = true;
-	snprintf(l->why, sizeof l->why, "%s", rcode == 2 ? "the name server fails (SERVFAIL)" : rcode == 5 ? "the name server refuses (REFUSED)" : "the name server answers with an error");
+	/* libunbound says SERVFAIL, too, of a name server that is silent, once it has given up; newer ones do before our time is over. */
+	snprintf(l->why, sizeof l->why, "%s", rcode == 2   ? "the name server gives no answer, or fails (SERVFAIL)"
+	                                      : rcode == 5 ? "the name server refuses (REFUSED)"
+	                                                   : "the name server answers with an error");
 	give(l, LOOK_FAILED, NULL);
 }
 

@@ -610,7 +610,7 @@ static void test_dns_that_fails__ACME_13__ACME_32(void)
 	zone_put("servfail.test", 0, ZONE_SERVFAIL, NULL, 0);
 	WANTED(go(p, PROBE_HTTP_01, "servfail.test"), PROBE_DNS, true, "SERVFAIL");
 	zone_put("silent.test", 0, ZONE_SILENT, NULL, 0);
-	WANTED(go(p, PROBE_HTTP_01, "silent.test"), PROBE_DNS, true, "no answer about silent.test");
+	WANTED(go(p, PROBE_HTTP_01, "silent.test"), PROBE_DNS, true, "no answer");
 	/* One family that fails does not take away the other. */
 	zone_a("half.test", "127.0.0.1");
 	zone_put("half.test", 28, ZONE_SERVFAIL, NULL, 0);
@@ -899,7 +899,7 @@ static void test_caa_not_asked_and_not_answered__ACME_50(void)
 	zone_clear();
 	zone_a("h.example.test", "127.0.0.1");
 	zone_put("example.test", 257, ZONE_SILENT, NULL, 0);
-	WANTED(run(p, &q), PROBE_DNS, true, "no answer about example.test");
+	WANTED(run(p, &q), PROBE_DNS, true, "no answer");
 	/* An alias at the name: the records where it leads count (RFC 8659, 3). */
 	zone_clear();
 	zone_cname("h.example.test", "target.test");
